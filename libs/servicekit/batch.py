@@ -1,0 +1,162 @@
+"""A batch of commands in one transaction: claims and rows loaded, each command decided, everything saved, facts numbered last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from google.protobuf.message import Message
+from opentelemetry.trace import Status, StatusCode
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import claims, outbox, posting_table, telemetry
+from servicekit.claims import Claim
+from servicekit.clock import new_id
+from servicekit.database import Tx
+from servicekit.domain import BusinessKeyConflict, DomainError
+from servicekit.facts import slot_of, wrap
+from servicekit.use_case import Decision, PlannedPosting, Seen, Store, UseCase
+
+log = structlog.get_logger()
+LOAD_ROUNDS = 8  # a use case that wants more rows after this many rounds does not end
+
+
+@dataclass(slots=True)
+class Work:
+    """One command on its way through a batch, and what became of it."""
+
+    use_case: UseCase[Any]
+    command: Any
+    is_document: bool  # claims its business key
+    cause: str = ""  # event id of the fact behind it; empty for calls
+    traceparent: str = ""  # of the caller or the fact
+    correlation_id: str = ""
+    arrival_ns: int = field(default_factory=time.time_ns)
+    claim_id: tuple[str, bytes] | None = None
+    answer: Message | None = None
+    is_replayed: bool = False
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_document and self.use_case.fingerprint is not None:
+            self.claim_id = (self.use_case.name, claims.key_hash(self.command.business_key))
+
+    @property
+    def why(self) -> str:
+        """What the facts of this command are caused by: the fact, the document, or this one call."""
+        if self.claim_id is not None:
+            return f"{self.claim_id[0]}:{self.claim_id[1].hex()}"
+        return self.cause or new_id()
+
+
+class Batch:
+    """Load, decide one after another, save; all in the caller's transaction."""
+
+    def __init__(self, tx: Tx, store: Store, now: datetime) -> None:
+        self._tx, self._store, self._now = tx, store, now
+        self._seen = Seen()
+        self._known: dict[tuple[str, bytes], Claim] = {}
+        self._new_claims: list[Claim] = []
+        self._conflicts: list[tuple[Claim, str]] = []
+        self._envelopes: list[Envelope] = []
+        self._postings: list[tuple[PlannedPosting, str]] = []
+
+    def load(self, works: Sequence[Work]) -> None:
+        """Read the claims of all, then the rows of those that are not answered already, set-based."""
+        self._known.update(claims.read(self._tx, [w.claim_id for w in works if w.claim_id is not None]))
+        fresh = [w for w in works if w.claim_id is None or w.claim_id not in self._known]
+        for _ in range(LOAD_ROUNDS):
+            wanted = [want for w in fresh for want in w.use_case.loads(w.command, self._seen)]
+            if not self._seen.load(self._tx, wanted):
+                return
+        raise LookupError(f"{fresh[0].use_case.name} asks for more rows after {LOAD_ROUNDS} rounds")
+
+    def decide(self, work: Work) -> None:
+        """Decide one command on what those before it left. A refusal has changed nothing."""
+        try:
+            known = self._known.get(work.claim_id) if work.claim_id is not None else None
+            if known is not None:
+                self._answer_again(work, known)
+            else:
+                self._decide_fresh(work)
+        except DomainError as refusal:
+            work.error = refusal
+        except Exception as bug:  # the door is here: a bug in one decision must not fail its neighbours
+            log.exception("decision failed", use_case=work.use_case.name)
+            work.error = bug
+
+    def _answer_again(self, work: Work, known: Claim) -> None:
+        fingerprint = work.use_case.fingerprint
+        assert fingerprint is not None
+        second = claims.content(fingerprint, work.command, known.fingerprint_version)
+        if second != known.content:
+            self._conflicts.append((known, second))
+            raise BusinessKeyConflict(command=work.use_case.name, business_key=known.business_key)
+        work.is_replayed = True
+        if work.use_case.answers is not None:
+            work.answer = work.use_case.answers.FromString(known.answer)
+
+    def _decide_fresh(self, work: Work) -> None:
+        self._seen.traceparent = work.traceparent
+        decision = work.use_case.decide(self._seen, work.command, self._now)
+        self._seen.apply(self._store.by_type, decision)
+        work.answer = decision.answer
+        if decision.moot:
+            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.cause)
+        traceparent = self._tell(work, decision)
+        self._postings.extend((planned, traceparent) for planned in decision.postings)
+        if work.claim_id is not None:
+            self._claim(work)
+
+    def _tell(self, work: Work, decision: Decision) -> str:
+        span = telemetry.span_in_order_trace(
+            work.use_case.name.replace("_", " "),
+            decision.traceparent,
+            work.traceparent,
+            work.arrival_ns,
+            isthmus__order__key=decision.facts[0].order_key if decision.facts else "",
+            isthmus__business__key=str(getattr(work.command, "business_key", "")),
+        )
+        traceparent = telemetry.traceparent_of(span.get_span_context())
+        for ordinal, fact in enumerate(decision.facts):
+            slot = slot_of(self._store.service, fact.plant_id)
+            envelope = wrap(
+                fact,
+                slot,
+                work.why,
+                ordinal,
+                self._now,
+                traceparent=traceparent,
+                correlation_id=work.correlation_id,
+            )
+            self._envelopes.append(envelope)
+        span.set_status(Status(StatusCode.OK))
+        span.end()
+        return traceparent
+
+    def _claim(self, work: Work) -> None:
+        fingerprint = work.use_case.fingerprint
+        assert fingerprint is not None
+        assert work.claim_id is not None
+        claim = Claim(
+            command=work.claim_id[0],
+            key_hash=work.claim_id[1],
+            business_key=work.command.business_key,
+            fingerprint_version=fingerprint.version,
+            content=claims.content(fingerprint, work.command),
+            answer=work.answer.SerializeToString() if work.answer is not None else b"",
+        )
+        self._known[claim.id] = claim
+        self._new_claims.append(claim)
+
+    def save(self) -> set[str]:
+        """Write rows, claims, conflicts and postings, then number the facts. Returns the slots that have new facts."""
+        self._seen.save(self._tx)
+        claims.insert(self._tx, self._new_claims, self._now)
+        claims.keep_conflicts(self._tx, self._conflicts, self._now)
+        posting_table.insert(self._tx, self._postings, self._now)
+        return outbox.append(self._tx, self._envelopes, self._now)

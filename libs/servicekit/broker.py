@@ -1,0 +1,174 @@
+"""The connection to JetStream: made in the background, made again for ever, with streams declared once and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nats
+import structlog
+import yaml
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageType, StreamConfig, StreamInfo
+from nats.js.errors import APIError, NotFoundError
+
+from isthmus.events.v1.heartbeat_pb2 import Heartbeat
+from servicekit.facts import PACKAGE_OF
+
+log = structlog.get_logger()
+BROKER_OLDEST = (2, 12)  # first with atomic batch publish
+HEARTBEAT_WORDS = "relay.heartbeat"
+FAULTS = (NatsError, APIError, OSError, asyncio.TimeoutError, ConnectionError)
+
+
+class StreamDiffers(Exception):
+    """The stream stands, but not as deploy/nats/streams.yaml declares it."""
+
+
+def subjects_of(slot: str) -> tuple[str, str]:
+    """The subjects of a slot's stream, and the subject of its heartbeats."""
+    service = next(name for name in sorted(PACKAGE_OF, key=len, reverse=True) if slot.startswith(f"{name}-"))
+    prefix = f"isthmus.{slot.removeprefix(f'{service}-')}.{PACKAGE_OF[service]}"
+    return f"{prefix}.>", f"{prefix}.v1.{HEARTBEAT_WORDS}"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRules:
+    """Limits of every stream, from deploy/nats/streams.yaml. Bytes and seconds."""
+
+    max_bytes: int
+    max_age: float
+    max_msg_size: int
+    num_replicas: int
+
+    @classmethod
+    def load(cls, path: Path) -> StreamRules:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))["business"]
+        return cls(
+            int(data["max_bytes"]),
+            float(data["max_age_days"]) * 86400,
+            int(data["max_msg_size"]),
+            int(data["replicas"]),
+        )
+
+    def config(self, slot: str) -> StreamConfig:
+        return StreamConfig(
+            name=slot,
+            subjects=[subjects_of(slot)[0]],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_age=self.max_age,
+            max_bytes=self.max_bytes,
+            max_msg_size=self.max_msg_size,
+            num_replicas=self.num_replicas,
+            allow_atomic=True,
+            allow_direct=False,
+            duplicate_window=0.1,  # the broker's own deduplication hides loss; this is its least
+        )
+
+
+class Broker:
+    """One connection of this process. `client()` waits until it is there."""
+
+    def __init__(self, url: str, rules: StreamRules, name: str) -> None:
+        self._url, self._rules, self._name = url, rules, name
+        self._client: Client | None = None
+        self._lock = asyncio.Lock()
+        self._last_fault = ""
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client is not None and self._client.is_connected
+
+    async def client(self) -> Client:
+        """The connection; raises one of FAULTS when the broker can't be reached now."""
+        async with self._lock:
+            if self._client is None or self._client.is_closed:
+                self._client = await nats.connect(
+                    self._url,
+                    name=self._name,
+                    connect_timeout=3,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=0.5,
+                    ping_interval=3,
+                    max_outstanding_pings=2,
+                    error_cb=self._say_fault,
+                    disconnected_cb=self._say_gone,
+                    pending_size=0,  # nothing is kept for later: the outbox is what keeps
+                )
+                self._check_version(self._client)
+                log.info(
+                    "broker connected", url=self._client.connected_url.netloc if self._client.connected_url else ""
+                )
+            if not self._client.is_connected:
+                raise ConnectionError("the broker is away")
+            return self._client
+
+    async def jetstream(self) -> JetStreamContext:
+        return (await self.client()).jetstream(timeout=5)
+
+    def _check_version(self, client: Client) -> None:
+        version = client.connected_server_version
+        if (version.major, version.minor) < BROKER_OLDEST:
+            found = f"{version.major}.{version.minor}.{version.patch}"
+            raise SystemExit(f"The broker is nats-server {found}; Isthmus needs 2.12 or newer. Upgrade the broker.")
+
+    async def _say_fault(self, error: Exception) -> None:
+        if str(error) != self._last_fault:
+            self._last_fault = str(error)
+            log.warning("broker fault", fault=self._last_fault or type(error).__name__)
+
+    async def _say_gone(self) -> None:
+        log.warning("broker away")
+
+    async def stream(self, slot: str) -> StreamInfo:
+        """The slot's stream; created as declared if it is absent. Raises StreamDiffers."""
+        js = await self.jetstream()
+        wanted = self._rules.config(slot)
+        try:
+            info = await js.stream_info(slot)
+        except NotFoundError:
+            info = await js.add_stream(wanted)
+            log.info("stream created", stream=slot)
+        have = info.config
+        for name in ("discard", "storage", "allow_atomic", "retention"):
+            if getattr(have, name) != getattr(wanted, name):
+                raise StreamDiffers(f"stream {slot}: {name} is {getattr(have, name)}, declared {getattr(wanted, name)}")
+        return info
+
+    async def message(self, slot: str, sequence: int) -> RawStreamMsg | None:
+        """One message by a leader read; None if the stream does not hold it."""
+        try:
+            return await (await self.jetstream()).get_msg(slot, sequence, direct=False)
+        except NotFoundError:
+            return None
+
+    async def close(self) -> None:
+        if self._client is not None and not self._client.is_closed:
+            await self._client.close()
+
+
+def created_of(info: StreamInfo) -> str:
+    """When the stream was made: another value means another stream under the same name."""
+    return str(info.created)
+
+
+def is_heartbeat(subject: str) -> bool:
+    return subject.endswith(HEARTBEAT_WORDS)
+
+
+def read_heartbeat(data: bytes) -> Heartbeat:
+    return Heartbeat.FromString(data)
+
+
+def ack_error(data: bytes) -> dict[str, Any] | None:
+    """The error of a publish acknowledgement, or None."""
+    answer = json.loads(data)
+    error: dict[str, Any] | None = answer.get("error")
+    return error

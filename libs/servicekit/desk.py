@@ -1,0 +1,205 @@
+"""The support desk of a service: its lanes, conflicts and postings, and the hands to put them right (LaneService)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+
+from isthmus.operations.v1 import lane_service_pb2 as messages
+from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
+from servicekit import clock, lanes, paging, poster, posting_table
+from servicekit.database import Database, Tx
+from servicekit.domain import BusinessKey
+from servicekit.door import run_again
+from servicekit.facts import key_message, key_of_message, type_of, unpack
+from servicekit.inbox import Inbox
+
+STATES = {lanes.WAITING: messages.LANE_STATE_WAITING, lanes.PARKED: messages.LANE_STATE_PARKED}
+POSTINGS = "postings:"
+
+
+class Desk(LaneServiceServicer):
+    """Lanes of all consumers of one database. `inboxes` by consumer."""
+
+    def __init__(self, database: Database, inboxes: dict[str, Inbox]) -> None:
+        self._database, self._inboxes = database, inboxes
+
+    async def ListLanes(self, request: Any, context: Any) -> messages.ListLanesResponse:
+        names = {value: name for name, value in STATES.items()}
+        return await self._database.read(lambda tx: _list_lanes(tx, request, names.get(request.state, "")))
+
+    async def GetLane(self, request: Any, context: Any) -> messages.GetLaneResponse:
+        def read(tx: Tx) -> messages.GetLaneResponse:
+            lane = _lane(tx, request.consumer, request.order_key)
+            shown = [_fact(fact) for fact in lanes.facts(tx, request.consumer, request.order_key)]
+            return messages.GetLaneResponse(lane=lane, facts=shown)
+
+        return await self._database.write(read)
+
+    async def CorrectLaneFact(self, request: Any, context: Any) -> messages.CorrectLaneFactResponse:
+        def correct(tx: Tx) -> messages.CorrectLaneFactResponse:
+            done = lanes.outcome_of(tx, request.consumer, request.event_id)
+            if done is not None:
+                fact = lanes.fact_in(tx, request.consumer, request.order_key, done[1])
+                return messages.CorrectLaneFactResponse(fact=_fact(fact), replayed=True)
+            lanes.one(tx, request.consumer, request.order_key)
+            fact = lanes.fact_in(tx, request.consumer, request.order_key, request.event_id)
+            renewed = lanes.corrected(fact, request.content_json)
+            lanes.supersede(tx, request.consumer, fact, renewed)
+            _audit(tx, "correct", request, request.correct_reason, request.content_json)
+            after = lanes.fact_in(tx, request.consumer, request.order_key, renewed.event_id)
+            return messages.CorrectLaneFactResponse(fact=_fact(after))
+
+        return await run_again(self._database, correct)
+
+    async def ReleaseLane(self, request: Any, context: Any) -> messages.ReleaseLaneResponse:
+        consumer, order_key = request.consumer, request.order_key
+
+        def begin(tx: Tx) -> int:
+            lanes.one(tx, consumer, order_key)
+            _audit(tx, "release", request, request.release_reason, "")
+            return poster.release(tx, consumer, order_key) if consumer.startswith(POSTINGS) else 0
+
+        released = await run_again(self._database, begin)
+        if consumer in self._inboxes:
+            released = await self._inboxes[consumer].drain(order_key, is_released=True)
+        left = await self._database.write(lambda tx: _lane_left(tx, consumer, order_key))
+        return messages.ReleaseLaneResponse(released_count=released, lane=left)
+
+    async def DiscardLaneFact(self, request: Any, context: Any) -> messages.DiscardLaneFactResponse:
+        consumer, order_key = request.consumer, request.order_key
+
+        def discard(tx: Tx) -> messages.DiscardLaneFactResponse:
+            if lanes.outcome_of(tx, consumer, request.event_id) is not None:
+                return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key), replayed=True)
+            lanes.one(tx, consumer, order_key)
+            fact = lanes.fact_in(tx, consumer, order_key, request.event_id)
+            if consumer.startswith(POSTINGS):
+                poster.discard(tx, fact)
+            lanes.discard(tx, consumer, order_key, fact)
+            _audit(tx, "discard", request, request.discard_reason, request.event_id)
+            return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key))
+
+        return await run_again(self._database, discard)
+
+    async def ListConflicts(self, request: Any, context: Any) -> messages.ListConflictsResponse:
+        return await self._database.read(lambda tx: _list_conflicts(tx, request))
+
+    async def ListPostings(self, request: Any, context: Any) -> messages.ListPostingsResponse:
+        return await self._database.read(lambda tx: _list_postings(tx, request))
+
+
+def _audit(tx: Tx, what: str, request: Any, reason: str, detail: str) -> None:
+    key = key_of_message(request.business_key)
+    where = f"{request.consumer} {request.order_key}"
+    lanes.audit(tx, what, where, request.operator_id, reason, f"{key} {detail}")
+
+
+LANE_SQL = (
+    f"SELECT {lanes.LANE}, (SELECT COUNT(*) FROM lane_fact f WHERE f.consumer = lane.consumer "
+    "AND f.order_key = lane.order_key) FROM lane"
+)
+
+
+def _list_lanes(tx: Tx, request: Any, state: str) -> messages.ListLanesResponse:
+    most = paging.size(request)
+    since, consumer, key = paging.after(request) or [0, "", ""]
+    rows = tx.rows(
+        f"{LANE_SQL} WHERE (? = '' OR state = ?) AND (since_time, consumer, order_key) > (?, ?, ?) "
+        "ORDER BY since_time, consumer, order_key LIMIT ?",
+        (state, state, since, consumer, key, most),
+    )
+    last = [rows[-1][6], rows[-1][0], rows[-1][1]] if len(rows) == most else None
+    return messages.ListLanesResponse(lanes=map(_lane_message, rows), next_page_token=paging.token(request, last))
+
+
+def _lane(tx: Tx, consumer: str, order_key: str) -> messages.Lane:
+    lanes.one(tx, consumer, order_key)
+    rows = tx.rows(f"{LANE_SQL} WHERE consumer = ? AND order_key = ?", (consumer, order_key))
+    return _lane_message(rows[0])
+
+
+def _lane_left(tx: Tx, consumer: str, order_key: str) -> messages.Lane | None:
+    return _lane(tx, consumer, order_key) if lanes.lock(tx, consumer, [order_key]) else None
+
+
+def _lane_message(row: Any) -> messages.Lane:
+    lane = messages.Lane(
+        consumer=row[0],
+        order_key=row[1],
+        plant_id=row[2],
+        state=STATES[row[3]],
+        reason=row[4],
+        text=row[5],
+        fact_count=row[8],
+    )
+    lane.since_time.FromDatetime(clock.instant(row[6]))
+    if row[7]:
+        lane.next_attempt_time.FromDatetime(clock.instant(row[7]))
+    return lane
+
+
+def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
+    envelope = fact.read()
+    content = unpack(envelope.data)
+    return messages.LaneFact(
+        event_id=fact.event_id,
+        position=fact.position,
+        attempts=fact.attempts,
+        reason=fact.reason,
+        text=fact.text,
+        fact_type=type_of(envelope.data),
+        content_json=json_format.MessageToJson(content, indent=None) if content is not None else "",
+        envelope=fact.envelope,
+    )
+
+
+def _list_conflicts(tx: Tx, request: Any) -> messages.ListConflictsResponse:
+    most = paging.size(request)
+    found, conflict_id = paging.after(request) or [2**62, ""]
+    rows = tx.rows(
+        "SELECT conflict_id, command, source_system, document_type, document_number, document_line, first_content, "
+        "second_content, found_time FROM conflicts WHERE (found_time, conflict_id) < (?, ?) "
+        "ORDER BY found_time DESC, conflict_id DESC LIMIT ?",
+        (found, conflict_id, most),
+    )
+    response = messages.ListConflictsResponse()
+    for row in rows:
+        conflict = response.conflicts.add(
+            conflict_id=row[0],
+            command=row[1],
+            business_key=key_message(BusinessKey(row[2], row[3], row[4], row[5])),
+            first_content=row[6],
+            second_content=row[7],
+        )
+        conflict.found_time.FromDatetime(clock.instant(row[8]))
+    response.next_page_token = paging.token(request, [rows[-1][8], rows[-1][0]] if len(rows) == most else None)
+    return response
+
+
+def _list_postings(tx: Tx, request: Any) -> messages.ListPostingsResponse:
+    most = paging.size(request)
+    before = (paging.after(request) or [2**62])[0]
+    rows = tx.rows(
+        f"SELECT {posting_table.COLUMNS}, posting_number FROM posting WHERE (? = '' OR state = ?) "
+        "AND posting_number < ? ORDER BY posting_number DESC LIMIT ?",
+        (request.state, request.state, before, most),
+    )
+    response = messages.ListPostingsResponse()
+    for row in rows:
+        posting = response.postings.add(
+            posting_id=row.posting_id,
+            partner_id=row.partner_id,
+            posting_kind=row.kind,
+            order_key=row.order_key,
+            state=row.state,
+            attempts=row.attempts,
+            foreign_id=row.foreign_id,
+            reason=row.reason,
+            text=row.text,
+        )
+        posting.plan_time.FromDatetime(clock.instant(row.plan_time))
+        posting.change_time.FromDatetime(clock.instant(row.change_time))
+    response.next_page_token = paging.token(request, [rows[-1].posting_number] if len(rows) == most else None)
+    return response

@@ -1,0 +1,257 @@
+"""What becomes of a fact, decided once for every service: effect, repeat, lane, or a line that says why it was moot.
+
+A batch of facts is one transaction: positions and lanes locked, rows loaded set-based, decisions in order of arrival,
+effects, lanes and positions saved together. Local records of a plant's system take the same way, without a position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+from google.protobuf.message import DecodeError
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import clock, lanes, position
+from servicekit.batch import Batch, Work
+from servicekit.database import Database, StoreUnavailable, Tx
+from servicekit.domain import BusinessKeyConflict, DomainError, Kind
+from servicekit.door import run_again
+from servicekit.facts import Handler, meta_of, type_of, unpack
+from servicekit.position import Position, Step
+from servicekit.use_case import Store
+
+log = structlog.get_logger()
+
+
+class FactVersionUnknown(DomainError):
+    """A newer version of a fact type that we know: it waits until this service is upgraded."""
+
+    reason, kind = "FACT_VERSION_UNKNOWN", Kind.MISSING
+
+
+class FactUnreadable(DomainError):
+    """The bytes are not what the fact's type says."""
+
+    reason, kind = "MESSAGE_UNREADABLE", Kind.INVALID
+
+
+class Misaddressed(DomainError):
+    """Plant, subject and producer of the fact do not agree."""
+
+    reason, kind = "FACT_MISADDRESSED", Kind.FORBIDDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A fact as it came: from a stream, or (slot empty) from a local source that marks its own records."""
+
+    envelope: Envelope
+    slot: str = ""
+    stream_created: str = ""
+    stream_sequence: int = 0
+    lowest_retained: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a batch did: slots whose next number did not come, and slots that went on."""
+
+    holes: frozenset[str] = frozenset()
+    advanced: frozenset[str] = frozenset()
+
+
+class Inbox:
+    """Takes facts for one consumer."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        handlers: Mapping[str, Handler],
+        told: Callable[[set[str]], None],
+        *,
+        consumer: str = "",
+        hears_all: Handler | None = None,
+    ) -> None:
+        self._database, self._store, self._told = database, store, told
+        self._handlers, self._hears_all = handlers, hears_all
+        self.consumer = consumer or store.service
+        self._families = {name.rsplit(".", 2)[0] + "." + name.rsplit(".", 1)[1] for name in handlers}
+
+    async def take(self, deliveries: Sequence[Delivery]) -> Taken:
+        """Handle facts in order of arrival. Of a slot with a hole nothing but the missing number is taken.
+
+        Raises StoreUnavailable when the whole service can't work; then nothing was done and the same may be tried again.
+        """
+        try:
+            taken, told = await run_again(self._database, lambda tx: self._batch(tx, deliveries))
+        except (StoreUnavailable, DomainError):
+            raise
+        except Exception as error:
+            if len(deliveries) > 1:
+                each = [await self.take([delivery]) for delivery in deliveries]
+                holes, advanced = (frozenset().union(*(getattr(t, n) for t in each)) for n in ("holes", "advanced"))
+                return Taken(holes, advanced)
+            log.exception("fact failed its transaction", event_id=deliveries[0].envelope.event_id)
+            failed = error
+            taken, told = await run_again(self._database, lambda tx: self._park(tx, deliveries[0], failed))
+        if told:
+            self._told(told)
+        return taken
+
+    def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, set[str]]:
+        now = clock.now()
+        fresh, positions, taken = self._fresh(tx, deliveries)
+        if not fresh:
+            return taken, set()
+        open_lanes = set(lanes.lock(tx, self.consumer, [d.envelope.order_key for d in fresh]))
+        settled = lanes.settled(tx, self.consumer, [d.envelope.event_id for d in fresh])
+        works = [(d.envelope, self.work_of(d)) for d in fresh if d.envelope.event_id not in settled]
+        batch = Batch(tx, self._store, now)
+        batch.load([w for e, w in works if isinstance(w, Work) and e.order_key not in open_lanes])
+        for envelope, work in works:
+            if work is None:
+                continue
+            if envelope.order_key in open_lanes:
+                lanes.append(tx, self.consumer, envelope, None, now)
+            elif (error := self.outcome(batch, work)) is not None:
+                lane = lanes.append(tx, self.consumer, envelope, error, now)
+                open_lanes.add(envelope.order_key)
+                self._say_lane(lane.state, envelope, error)
+        position.save(tx, self.consumer, positions)
+        return taken, batch.save()
+
+    def _fresh(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Position], Taken]:
+        """Those that are next in their slot, the positions after them, and what that makes of the slots."""
+        positions = position.load(tx, self.consumer, {d.slot for d in deliveries if d.slot})
+        fresh: list[Delivery] = []
+        holes: set[str] = set()
+        advanced: set[str] = set()
+        for delivery in deliveries:
+            envelope, slot = delivery.envelope, delivery.slot
+            if not slot:
+                fresh.append(delivery)
+                continue
+            step = position.judge(positions.get(slot), envelope.producer_sequence, delivery.lowest_retained)
+            if step is Step.HOLE:
+                holes.add(slot)
+            if step is not Step.NEXT:
+                continue
+            holes.discard(slot)
+            advanced.add(slot)
+            fresh.append(delivery)
+            positions[slot] = Position(
+                slot,
+                delivery.stream_created,
+                delivery.stream_sequence,
+                envelope.event_id,
+                envelope.producer_epoch,
+                envelope.producer_sequence,
+            )
+        moved = [positions[slot] for slot in sorted(advanced)]
+        return fresh, moved, Taken(frozenset(holes), frozenset(advanced))
+
+    def work_of(self, delivery: Delivery) -> Work | Exception | None:
+        """The command that a fact asks for; the error that it can't be understood; None: not for us."""
+        envelope = delivery.envelope
+        fact_type = type_of(envelope.data)
+        handler = self._handlers.get(fact_type, self._hears_all)
+        try:
+            if delivery.slot and delivery.slot != envelope.producer_slot:
+                raise Misaddressed(slot=delivery.slot, producer_slot=envelope.producer_slot)
+            if delivery.slot and not envelope.producer_slot.endswith(f"-{envelope.plant_id}"):
+                raise Misaddressed(producer_slot=envelope.producer_slot, plant_id=envelope.plant_id)
+            if handler is None:
+                parts = fact_type.rsplit(".", 2)
+                if len(parts) == 3 and f"{parts[0]}.{parts[2]}" in self._families:
+                    raise FactVersionUnknown(type=fact_type)
+                return None
+            content = unpack(envelope.data)
+            if content is None and handler is not self._hears_all:
+                raise FactVersionUnknown(type=fact_type)
+            do = handler(content, meta_of(envelope))
+        except DecodeError:
+            return FactUnreadable(type=fact_type)
+        except Exception as error:  # a mapping that fails is a reason to park, not to stop
+            return error
+        if do is None:
+            return None
+        return Work(
+            do.use_case,
+            do.command,
+            is_document=do.is_document,
+            cause=envelope.event_id,
+            traceparent=envelope.traceparent,
+            correlation_id=envelope.correlation_id,
+        )
+
+    def outcome(self, batch: Batch, work: Work | Exception) -> Exception | None:
+        """Decide; the error that opens or keeps a lane, or None when the fact is done with."""
+        if isinstance(work, Exception):
+            return work
+        batch.decide(work)
+        if isinstance(work.error, BusinessKeyConflict) and work.is_document:
+            # The second content stands in `conflicts`; the order itself is healthy and goes on.
+            log.error("business key conflict", **work.error.facts)
+            return None
+        return work.error
+
+    def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, set[str]]:
+        fresh, positions, taken = self._fresh(tx, [delivery])
+        for one in fresh:
+            lane = lanes.append(tx, self.consumer, one.envelope, error, clock.now())
+            self._say_lane(lane.state, one.envelope, error)
+        position.save(tx, self.consumer, positions)
+        return taken, set()
+
+    def _say_lane(self, state: str, envelope: Envelope, error: Exception) -> None:
+        say = log.error if state == lanes.PARKED else log.warning
+        say(
+            f"fact {state}",
+            consumer=self.consumer,
+            order_key=envelope.order_key,
+            event_id=envelope.event_id,
+            fact_type=type_of(envelope.data),
+            reason=lanes.reason_of(error),
+            text=str(error)[:500],
+        )
+
+    async def retry_due(self) -> None:
+        """Try the heads of waiting lanes whose time has come."""
+        for key in await self._database.read(lambda tx: lanes.due(tx, self.consumer, clock.now())):
+            await self.drain(key)
+
+    async def drain(self, order_key: str, *, is_released: bool = False) -> int:
+        """Work a lane off from its head, one transaction a fact, until it is empty or the head fails. Facts done."""
+        done = 0
+        while await self._advance(order_key, is_released or done > 0):
+            done += 1
+        return done
+
+    async def _advance(self, order_key: str, is_released: bool) -> bool:
+        def transaction(tx: Tx) -> tuple[bool, set[str]]:
+            lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
+            if lane is None or (lane.state == lanes.PARKED and not is_released):
+                return False, set()
+            head = lanes.head(tx, self.consumer, order_key)
+            if head is None:
+                lanes.drop(tx, self.consumer, order_key, "")
+                return False, set()
+            batch = Batch(tx, self._store, clock.now())
+            work = self.work_of(Delivery(head.read()))
+            if isinstance(work, Work):
+                batch.load([work])
+            error = None if work is None else self.outcome(batch, work)
+            if error is not None:
+                state = lanes.fail(tx, self.consumer, order_key, head, error, clock.now())
+                self._say_lane(state, head.read(), error)
+                return False, set()
+            lanes.drop(tx, self.consumer, order_key, head.event_id)
+            return True, batch.save()
+
+        is_done, told = await run_again(self._database, transaction)
+        if told:
+            self._told(told)
+        return is_done

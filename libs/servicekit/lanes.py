@@ -1,0 +1,291 @@
+"""Lanes: facts of one order key that can't be handled now, in order, in the reader's own database.
+
+Whoever appends, releases or decides locks the lane first, in a statement of its own before rows are read. A lane is
+removed only when it is found empty under that lock, so no fact passes one that waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import clock
+from servicekit.database import Tx
+from servicekit.domain import DomainError, Kind
+from servicekit.facts import type_of, unpack
+
+WAITING, PARKED = "waiting", "parked"
+BACKOFF = (0.5, 1, 2, 4, 8, 15, 30, 30, 30, 30, 60, 60, 60)  # seconds; after the last one a lane is parked
+HEALS = frozenset({Kind.MISSING, Kind.BUSY, Kind.AWAY, Kind.CONFLICT})
+
+
+class LaneMissing(DomainError):
+    """No such lane."""
+
+    reason, kind = "LANE_MISSING", Kind.MISSING
+
+
+class LaneChanged(DomainError):
+    """The fact is not in this lane any more."""
+
+    reason, kind = "LANE_CHANGED", Kind.PRECONDITION
+
+
+class CorrectionUnreadable(DomainError):
+    """The corrected content is not of the fact's type."""
+
+    reason, kind = "CORRECTION_UNREADABLE", Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    consumer: str
+    order_key: str
+    plant_id: str
+    state: str
+    reason: str
+    text: str
+    since_time: int
+    next_attempt_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneFact:
+    event_id: str
+    position: int
+    envelope: bytes
+    reason: str
+    text: str
+    attempts: int
+
+    def read(self) -> Envelope:
+        return Envelope.FromString(self.envelope)
+
+
+def reason_of(error: Exception) -> str:
+    return error.reason if isinstance(error, DomainError) else "INTERNAL"
+
+
+def may_heal(error: Exception) -> bool:
+    """Whether waiting can help: the noun is on the way, or the fault may be ours and passing."""
+    return error.kind in HEALS if isinstance(error, DomainError) else True
+
+
+LANE = "consumer, order_key, plant_id, state, reason, text, since_time, next_attempt_time"
+FACT = "event_id, position, envelope, reason, text, attempts"
+
+
+def lock(tx: Tx, consumer: str, keys: Iterable[str]) -> dict[str, Lane]:
+    """The open lanes of these keys, locked in key order."""
+    wanted = json.dumps(sorted(set(keys)))
+    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+    sql = f"SELECT {LANE} FROM lane WHERE consumer = ? AND order_key IN (SELECT value FROM {source}) ORDER BY order_key"
+    rows = tx.rows(sql if tx.is_sqlite else sql + " FOR UPDATE OF lane", (consumer, wanted))
+    return {row[1]: Lane(*row) for row in rows}
+
+
+def settled(tx: Tx, consumer: str, event_ids: Iterable[str]) -> set[str]:
+    """Those facts that were superseded or discarded by a person, or stand in a lane already: they take no effect here."""
+    wanted = json.dumps(list(event_ids))
+    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+    rows = tx.rows(
+        f"SELECT event_id FROM fact_outcome WHERE consumer = ? AND event_id IN (SELECT value FROM {source}) UNION "
+        f"SELECT event_id FROM lane_fact WHERE consumer = ? AND event_id IN (SELECT value FROM {source})",
+        (consumer, wanted, consumer, wanted),
+    )
+    return {row[0] for row in rows}
+
+
+def append(tx: Tx, consumer: str, envelope: Envelope, error: Exception | None, now: datetime) -> Lane:
+    """Put a fact at the end of its key's lane, opening the lane if there is none. Returns the lane."""
+    lane = lock(tx, consumer, [envelope.order_key]).get(envelope.order_key)
+    if lane is None:
+        lane = _open(tx, consumer, envelope, error, now)
+    reason, text = (reason_of(error), str(error)[:2000]) if error is not None else ("", "")
+    tx.run(
+        f"INSERT INTO lane_fact (consumer, order_key, {FACT}, record_time) SELECT ?, ?, ?, "
+        "COALESCE(MAX(position), 0) + 1, ?, ?, ?, ?, ? FROM lane_fact WHERE consumer = ? AND order_key = ?",
+        (
+            consumer,
+            envelope.order_key,
+            envelope.event_id,
+            envelope.SerializeToString(),
+            reason,
+            text,
+            1 if error is not None else 0,
+            clock.micros(now),
+            consumer,
+            envelope.order_key,
+        ),
+    )
+    return lane
+
+
+def _open(tx: Tx, consumer: str, envelope: Envelope, error: Exception | None, now: datetime) -> Lane:
+    waits = error is None or may_heal(error)
+    next_attempt = clock.micros(now + timedelta(seconds=BACKOFF[0])) if waits else 0
+    lane = Lane(
+        consumer,
+        envelope.order_key,
+        envelope.plant_id,
+        WAITING if waits else PARKED,
+        reason_of(error) if error is not None else "",
+        str(error)[:2000] if error is not None else "",
+        clock.micros(now),
+        next_attempt,
+    )
+    tx.run(
+        f"INSERT INTO lane ({LANE}) VALUES (?,?,?,?,?,?,?,?)",
+        (
+            lane.consumer,
+            lane.order_key,
+            lane.plant_id,
+            lane.state,
+            lane.reason,
+            lane.text,
+            lane.since_time,
+            lane.next_attempt_time,
+        ),
+    )
+    return lane
+
+
+def due(tx: Tx, consumer: str, now: datetime, most: int = 100) -> list[str]:
+    """Keys of waiting lanes whose next attempt has come."""
+    rows = tx.rows(
+        "SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND next_attempt_time <= ? "
+        "ORDER BY next_attempt_time LIMIT ?",
+        (consumer, WAITING, clock.micros(now), most),
+    )
+    return [row[0] for row in rows]
+
+
+def head(tx: Tx, consumer: str, order_key: str) -> LaneFact | None:
+    rows = tx.rows(
+        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT 1",
+        (consumer, order_key),
+    )
+    return _fact(rows[0]) if rows else None
+
+
+def facts(tx: Tx, consumer: str, order_key: str, most: int = 500) -> list[LaneFact]:
+    rows = tx.rows(
+        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT ?",
+        (consumer, order_key, most),
+    )
+    return [_fact(row) for row in rows]
+
+
+def _fact(row: Any) -> LaneFact:
+    return LaneFact(row[0], row[1], bytes(row[2]), row[3], row[4], row[5])
+
+
+def drop(tx: Tx, consumer: str, order_key: str, event_id: str) -> None:
+    """Take one fact out, and the lane away if that was the last."""
+    tx.run("DELETE FROM lane_fact WHERE consumer = ? AND event_id = ?", (consumer, event_id))
+    tx.run(
+        "DELETE FROM lane WHERE consumer = ? AND order_key = ? AND NOT EXISTS "
+        "(SELECT 1 FROM lane_fact f WHERE f.consumer = lane.consumer AND f.order_key = lane.order_key)",
+        (consumer, order_key),
+    )
+
+
+def fail(tx: Tx, consumer: str, order_key: str, fact: LaneFact, error: Exception, now: datetime) -> str:
+    """The head failed again: wait longer, or park. Returns the lane's state."""
+    attempts = fact.attempts + 1
+    parks = not may_heal(error) or attempts > len(BACKOFF)
+    state = PARKED if parks else WAITING
+    next_attempt = 0 if parks else clock.micros(now + timedelta(seconds=BACKOFF[attempts - 1]))
+    reason, text = reason_of(error), str(error)[:2000]
+    tx.run(
+        "UPDATE lane SET state = ?, reason = ?, text = ?, next_attempt_time = ? WHERE consumer = ? AND order_key = ?",
+        (state, reason, text, next_attempt, consumer, order_key),
+    )
+    tx.run(
+        "UPDATE lane_fact SET attempts = ?, reason = ?, text = ? WHERE consumer = ? AND event_id = ?",
+        (attempts, reason, text, consumer, fact.event_id),
+    )
+    return state
+
+
+def one(tx: Tx, consumer: str, order_key: str) -> Lane:
+    """The lane, locked; LANE_MISSING."""
+    lane = lock(tx, consumer, [order_key]).get(order_key)
+    if lane is None:
+        raise LaneMissing(consumer=consumer, order_key=order_key)
+    return lane
+
+
+def fact_in(tx: Tx, consumer: str, order_key: str, event_id: str) -> LaneFact:
+    """The fact in this lane; LANE_CHANGED."""
+    rows = tx.rows(
+        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? AND event_id = ?",
+        (consumer, order_key, event_id),
+    )
+    if not rows:
+        raise LaneChanged(consumer=consumer, order_key=order_key)
+    return _fact(rows[0])
+
+
+def outcome_of(tx: Tx, consumer: str, event_id: str) -> tuple[str, str] | None:
+    """(outcome, superseded_by) that a person gave this fact."""
+    rows = tx.rows(
+        "SELECT outcome, superseded_by FROM fact_outcome WHERE consumer = ? AND event_id = ?", (consumer, event_id)
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def corrected(fact: LaneFact, content_json: str) -> Envelope:
+    """The fact with new content, as a new fact that names the old one."""
+    envelope = fact.read()
+    try:
+        message = unpack(envelope.data)
+        if message is None:
+            raise CorrectionUnreadable(type=type_of(envelope.data), problem="unknown type")
+        message.Clear()
+        json_format.Parse(content_json, message)
+    except (json_format.ParseError, DecodeError) as error:
+        raise CorrectionUnreadable(type=type_of(envelope.data), problem=error) from error
+    renewed = Envelope()
+    renewed.CopyFrom(envelope)
+    renewed.causation_id = fact.event_id
+    renewed.event_id = hashlib.sha256(f"{fact.event_id}|corrected|{content_json}".encode()).hexdigest()[:32]
+    renewed.data.Pack(message)
+    return renewed
+
+
+def supersede(tx: Tx, consumer: str, fact: LaneFact, renewed: Envelope) -> None:
+    """Put the corrected fact in the place of the old one, which never takes effect, should it come again."""
+    tx.run(
+        "UPDATE lane_fact SET event_id = ?, envelope = ?, attempts = 0 WHERE consumer = ? AND event_id = ?",
+        (renewed.event_id, renewed.SerializeToString(), consumer, fact.event_id),
+    )
+    _settle(tx, consumer, fact.event_id, "superseded", renewed.event_id)
+
+
+def discard(tx: Tx, consumer: str, order_key: str, fact: LaneFact) -> None:
+    drop(tx, consumer, order_key, fact.event_id)
+    _settle(tx, consumer, fact.event_id, "discarded", "")
+
+
+def _settle(tx: Tx, consumer: str, event_id: str, outcome: str, superseded_by: str) -> None:
+    tx.run(
+        "INSERT INTO fact_outcome (consumer, event_id, outcome, superseded_by, outcome_time) VALUES (?,?,?,?,?)",
+        (consumer, event_id, outcome, superseded_by, clock.micros(clock.now())),
+    )
+
+
+def audit(tx: Tx, what: str, where: str, operator_id: str, reason: str, detail: str) -> None:
+    """Who did what to a lane, and why."""
+    tx.run(
+        "INSERT INTO audit (audit_id, what, subject, operator_id, reason, detail, audit_time) VALUES (?,?,?,?,?,?,?)",
+        (clock.new_id(), what, where, operator_id, reason, detail, clock.micros(clock.now())),
+    )

@@ -1,0 +1,131 @@
+"""The outbox: facts numbered at commit, without holes, in the transaction that made them true."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import clock
+from servicekit.database import Tx
+from servicekit.facts import subject_of, type_of
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A numbered fact as it stands in the outbox."""
+
+    slot: str
+    epoch: int
+    sequence: int
+    event_id: str
+    subject: str
+    traceparent: str
+    envelope: bytes
+
+    def payload(self) -> bytes:
+        """The stored bytes with the numbers appended: protobuf merges concatenated messages."""
+        numbers = Envelope(producer_epoch=self.epoch, producer_sequence=self.sequence)
+        return self.envelope + numbers.SerializeToString()
+
+
+def append(tx: Tx, envelopes: Sequence[Envelope], now: datetime) -> set[str]:
+    """Number the facts slot by slot and store them: the last statements of a transaction. Returns the slots touched.
+
+    The producer's row lock makes sequence order commit order, on both databases.
+    """
+    by_slot: dict[str, list[Envelope]] = defaultdict(list)
+    for envelope in envelopes:
+        by_slot[envelope.producer_slot].append(envelope)
+    for slot in sorted(by_slot):
+        said = by_slot[slot]
+        epoch, last = _take_numbers(tx, slot, len(said))
+        first = last - len(said) + 1
+        tx.many(
+            "INSERT INTO outbox (slot, sequence, epoch, event_id, fact_type, order_key, subject, traceparent, "
+            "envelope, record_time) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            [
+                (
+                    slot,
+                    first + index,
+                    epoch,
+                    envelope.event_id,
+                    type_of(envelope.data),
+                    envelope.order_key,
+                    subject_of(type_of(envelope.data), envelope.plant_id),
+                    envelope.traceparent,
+                    envelope.SerializeToString(),
+                    clock.micros(now),
+                )
+                for index, envelope in enumerate(said)
+            ],
+        )
+    return set(by_slot)
+
+
+def _take_numbers(tx: Tx, slot: str, count: int) -> tuple[int, int]:
+    numbered = "UPDATE producer SET last_sequence = last_sequence + ? WHERE slot = ? RETURNING epoch, last_sequence"
+    rows = tx.rows(numbered, (count, slot))
+    if not rows:
+        tx.run("INSERT INTO producer (slot) VALUES (?) ON CONFLICT (slot) DO NOTHING", (slot,))
+        rows = tx.rows(numbered, (count, slot))
+    return rows[0][0], rows[0][1]
+
+
+def after(tx: Tx, slot: str, sequence: int, most: int) -> list[Stored]:
+    """The next facts of a slot after this sequence, at most `most`."""
+    rows = tx.rows(
+        "SELECT slot, epoch, sequence, event_id, subject, traceparent, envelope FROM outbox "
+        "WHERE slot = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+        (slot, sequence, most),
+    )
+    return [Stored(r[0], r[1], r[2], r[3], r[4], r[5], bytes(r[6])) for r in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """A slot's numbers: `stored` is what the stream is known to hold, `lowest` what can still be repeated (0: nothing)."""
+
+    slot: str
+    epoch: int
+    last: int
+    stored: int
+    stored_event_id: str
+    lowest: int
+
+
+def producer(tx: Tx, slot: str) -> Producer:
+    rows = tx.rows(
+        "SELECT p.epoch, p.last_sequence, p.stored_sequence, "
+        "COALESCE((SELECT event_id FROM outbox o WHERE o.slot = p.slot AND o.sequence = p.stored_sequence), ''), "
+        "COALESCE((SELECT MIN(sequence) FROM outbox o WHERE o.slot = p.slot), 0) FROM producer p WHERE p.slot = ?",
+        (slot,),
+    )
+    return Producer(slot, *rows[0]) if rows else Producer(slot, 1, 0, 0, "", 0)
+
+
+def mark_stored(tx: Tx, slot: str, sequence: int) -> None:
+    """Remember how far the stream holds this slot; insurance rows stay for the retention time."""
+    tx.run("UPDATE producer SET stored_sequence = ? WHERE slot = ? AND stored_sequence < ?", (sequence, slot, sequence))
+
+
+def backlog(tx: Tx, slot: str) -> tuple[int, int | None]:
+    """How many facts the stream does not have yet, and the record time (microseconds) of the oldest."""
+    row = tx.rows(
+        "SELECT COUNT(*), MIN(record_time) FROM outbox WHERE slot = ? AND sequence > "
+        "COALESCE((SELECT stored_sequence FROM producer WHERE slot = ?), 0)",
+        (slot, slot),
+    )[0]
+    return row[0], row[1]
+
+
+def prune(tx: Tx, before: datetime, most: int = 1000) -> int:
+    """Drop a few rows that the stream has held for longer than the retention time."""
+    return tx.run(
+        "DELETE FROM outbox WHERE (slot, sequence) IN (SELECT o.slot, o.sequence FROM outbox o "
+        "JOIN producer p ON p.slot = o.slot WHERE o.record_time < ? AND o.sequence < p.stored_sequence "
+        "ORDER BY o.slot, o.sequence LIMIT ?)",
+        (clock.micros(before), most),
+    )

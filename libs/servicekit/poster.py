@@ -1,0 +1,276 @@
+"""The loop that makes postings true: each foreign step has its own committed row, and unknown is looked up, never resent blindly.
+
+planned -> drafting -> drafted -> booking -> acknowledged
+              |                      |   -> refused   its lane waits for a person; followers of the order stay behind
+              +----------------------+   -> unknown   look: booked, drafted, or after two looks planned again
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from google.protobuf import symbol_database
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import clock, lanes, posting_table
+from servicekit.batch import Batch, Work
+from servicekit.database import Database, Tx
+from servicekit.domain import DomainError, Kind
+from servicekit.door import run_again
+from servicekit.facts import TYPE_PREFIX
+from servicekit.posting_table import PostingRow
+from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, PostingOutcome, Refused
+from servicekit.use_case import Store, UseCase
+
+log = structlog.get_logger()
+T = TypeVar("T")
+PARTNER_LIMIT = 4  # requests to one partner at once
+POLL_SECONDS = 0.2
+BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)  # seconds, the last one again and again
+BREAKS_AFTER = 5  # failures in a row that open a partner's circuit
+LOOKS = 2  # looks that must find nothing before a posting is sent again
+
+
+class PostingRefused(DomainError):
+    """The partner refused the posting."""
+
+    reason, kind = "POSTING_REFUSED", Kind.PRECONDITION
+
+
+def lane_of(partner_id: str) -> str:
+    """The consumer under which a partner's refused postings stand in lanes."""
+    return f"postings:{partner_id}"
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Open after failures in a row: the partner is left alone for a while, then tried with one request."""
+
+    failures: int = 0
+    closed_again: float = 0.0
+
+    def is_open(self) -> bool:
+        return self.failures >= BREAKS_AFTER and clock.monotonic() < self.closed_again
+
+    def failed(self) -> None:
+        self.failures += 1
+        if self.failures >= BREAKS_AFTER:
+            pause = BACKOFF[min(self.failures - BREAKS_AFTER + 2, len(BACKOFF) - 1)]
+            self.closed_again = clock.monotonic() + pause
+
+    def worked(self) -> None:
+        self.failures = 0
+
+
+class Poster:
+    """Works off the postings of one service. `kinds` by (partner id, kind)."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: Store,
+        kinds: Mapping[tuple[str, str], PostingKind],
+        outcome: UseCase[PostingOutcome],
+        told: Callable[[set[str]], None],
+        owner_epoch: int,
+    ) -> None:
+        self._database, self._store, self._kinds, self._outcome = database, store, kinds, outcome
+        self._told, self._epoch = told, owner_epoch
+        self._limits: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTNER_LIMIT))
+        self._circuits: dict[str, Circuit] = defaultdict(Circuit)
+        self._flying: set[str] = set()
+
+    async def serve(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    at = clock.micros(clock.now())
+                    due = await self._database.read(partial(posting_table.heads, at=at, most=64))
+                except DomainError as fault:
+                    log.warning("postings pause", fault=str(fault))
+                    due = []
+                for row in due:
+                    if row.posting_id not in self._flying and not self._circuits[row.partner_id].is_open():
+                        self._flying.add(row.posting_id)
+                        group.create_task(self._fly(row), name=f"posting {row.posting_id}")
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _fly(self, row: PostingRow) -> None:
+        try:
+            async with self._limits[row.partner_id]:
+                step: PostingRow | None = row
+                while step is not None:
+                    step = await self._step(step)
+        except DomainError as fault:
+            log.warning("posting pauses", posting_id=row.posting_id, fault=str(fault))
+        finally:
+            self._flying.discard(row.posting_id)
+
+    async def _step(self, row: PostingRow) -> PostingRow | None:
+        """One foreign step. Returns the row to go on with now, or None."""
+        if row.state in ("drafting", "booking"):  # sent, by this or an earlier owner, with no outcome on record
+            return await self._move(row, row.now("unknown", next_attempt_time=0))
+        kind = self._kinds[row.partner_id, row.kind]
+        if row.state == "unknown":
+            return await self._try(row, self._look(row, kind), kind)
+        sending = "drafting" if row.state == "planned" else "booking"
+        sent = row.now(sending, owner_epoch=self._epoch, sent_time=clock.micros(clock.now()), attempts=row.attempts + 1)
+        moved = await self._move(row, sent)
+        if moved is None:
+            return None
+        return await self._try(
+            moved, self._draft(moved, kind) if sending == "drafting" else self._book(moved, kind), kind
+        )
+
+    async def _draft(self, row: PostingRow, kind: PostingKind) -> PostingRow | None:
+        foreign_id = await kind.draft(_posting(row))
+        return await self._move(row, row.now("drafted", foreign_id=foreign_id, looks=0))
+
+    async def _book(self, row: PostingRow, kind: PostingKind) -> PostingRow | None:
+        posting = _posting(row)
+        await kind.book(posting, row.foreign_id)
+        found = await kind.read(posting, row.foreign_id)
+        if not found.is_booked:
+            raise Refused("NOT_BOOKED", "the state read back is not booked")
+        return await self._acknowledge(row, found)
+
+    async def _look(self, row: PostingRow, kind: PostingKind) -> PostingRow | None:
+        found = await kind.find(_posting(row))
+        if found is not None and found.is_booked:
+            return await self._acknowledge(row, found)
+        if found is not None:
+            return await self._move(row, row.now("drafted", foreign_id=found.foreign_id, looks=0))
+        settled = row.sent_time + kind.settle_time // timedelta(microseconds=1)
+        now = clock.micros(clock.now())
+        if row.looks + 1 >= LOOKS and now >= settled:
+            return await self._move(row, row.now("planned", looks=0, next_attempt_time=0))
+        again = max(settled, now + 1_000_000)
+        return await self._move(row, row.now("unknown", looks=row.looks + 1, next_attempt_time=again), go_on=False)
+
+    async def _try(self, row: PostingRow, step: Awaitable[PostingRow | None], kind: PostingKind) -> PostingRow | None:
+        circuit = self._circuits[row.partner_id]
+        try:
+            result = await asyncio.wait_for(step, kind.settle_time.total_seconds() * 0.45)
+        except Refused as refusal:
+            circuit.worked()
+            return await self._refuse(row, refusal)
+        except Away as away:
+            circuit.failed()
+            return await self._wait(row, "unknown" if row.state == "unknown" else _before(row.state), str(away))
+        except (NoAnswer, TimeoutError) as silence:
+            circuit.failed()
+            return await self._wait(row, "unknown", str(silence) or "no answer in time")
+        except DomainError:
+            raise
+        except Exception as bug:  # whatever it was, the other side may have done it
+            log.exception("posting step failed", posting_id=row.posting_id, kind=row.kind)
+            return await self._wait(row, "unknown", f"{type(bug).__name__}: {bug}")
+        circuit.worked()
+        return result
+
+    async def _wait(self, row: PostingRow, state: str, text: str) -> PostingRow | None:
+        pause = BACKOFF[min(row.attempts, len(BACKOFF) - 1)]
+        later = clock.micros(clock.now() + timedelta(seconds=pause))
+        waiting = row.now(
+            state, next_attempt_time=later, text=text[:2000], attempts=row.attempts + (row.state == state)
+        )
+        if state == "unknown" and row.state != "unknown":
+            return await self._conclude(row, waiting, {})
+        return await self._move(row, waiting, go_on=False)
+
+    async def _acknowledge(self, row: PostingRow, found: Found) -> PostingRow | None:
+        return await self._conclude(
+            row, row.now("acknowledged", foreign_id=found.foreign_id, reason="", text=""), found.answer
+        )
+
+    async def _refuse(self, row: PostingRow, refusal: Refused) -> PostingRow | None:
+        refused = row.now("refused", reason=refusal.reason, text=refusal.text[:2000])
+        log.error("posting refused", posting_id=row.posting_id, kind=row.kind, reason=refusal.reason, text=refusal.text)
+        return await self._conclude(row, refused, {})
+
+    async def _move(self, row: PostingRow, to: PostingRow, *, go_on: bool = True) -> PostingRow | None:
+        moved = await run_again(self._database, lambda tx: posting_table.update(tx, to, row.state))
+        return to if moved and go_on else None
+
+    async def _conclude(self, row: PostingRow, to: PostingRow, answer: Mapping[str, str]) -> PostingRow | None:
+        """The new state and what follows from it, in one transaction."""
+
+        def transaction(tx: Tx) -> set[str]:
+            if not posting_table.update(tx, to, row.state):
+                return set()
+            if to.state == "refused":
+                error = PostingRefused(partner=to.partner_id, reason=to.reason, text=to.text)
+                lanes.append(tx, lane_of(to.partner_id), envelope_of(to), error, clock.now())
+            outcome = PostingOutcome(_posting(to), to.state, to.foreign_id, answer, to.reason, to.text)
+            work = Work(
+                self._outcome,
+                outcome,
+                False,
+                cause=f"{to.posting_id}:{to.state}:{to.attempts}",
+                traceparent=to.traceparent,
+            )
+            batch = Batch(tx, self._store, clock.now())
+            batch.load([work])
+            batch.decide(work)
+            if work.error is not None:
+                raise work.error
+            return batch.save()
+
+        slots = await run_again(self._database, transaction)
+        if slots:
+            self._told(slots)
+        return None
+
+
+def _before(state: str) -> str:
+    return {"drafting": "planned", "booking": "drafted"}[state]
+
+
+def _posting(row: PostingRow) -> Posting:
+    payload = symbol_database.Default().GetSymbol(row.payload_type).FromString(row.payload)
+    return Posting(row.posting_id, row.plant_id, row.partner_id, row.kind, row.order_key, row.key, payload)
+
+
+def envelope_of(row: PostingRow) -> Envelope:
+    """A posting as it stands in a lane: shown, corrected and released like a fact."""
+    envelope = Envelope(
+        event_id=row.posting_id,
+        plant_id=row.plant_id,
+        order_key=row.order_key,
+        subject_id=row.posting_id,
+        traceparent=row.traceparent,
+        correlation_id=row.order_key,
+    )
+    envelope.occur_time.FromDatetime(clock.instant(row.plan_time))
+    envelope.record_time.FromDatetime(clock.instant(row.change_time))
+    envelope.data.type_url, envelope.data.value = TYPE_PREFIX + row.payload_type, row.payload
+    return envelope
+
+
+def release(tx: Tx, consumer: str, order_key: str) -> int:
+    """Send the refused posting at the head of a lane again, with the content that it has in the lane now."""
+    head = lanes.head(tx, consumer, order_key)
+    if head is None:
+        return 0
+    envelope = head.read()
+    row = posting_table.read(tx, envelope.subject_id)
+    if row is not None and row.state == "refused":
+        again = row.now("planned", payload=envelope.data.value, attempts=0, looks=0, next_attempt_time=0)
+        posting_table.update(tx, again, "refused")
+    lanes.drop(tx, consumer, order_key, head.event_id)
+    return 1
+
+
+def discard(tx: Tx, fact: lanes.LaneFact) -> None:
+    """Give a refused posting up: those behind it go on."""
+    row = posting_table.read(tx, fact.read().subject_id)
+    if row is not None and row.state == "refused":
+        posting_table.update(tx, row.now("discarded"), "refused")

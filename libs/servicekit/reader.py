@@ -1,0 +1,265 @@
+"""The reader: follows the slots' streams at a position of our own, takes what has arrived in one transaction, misses nothing.
+
+The broker's redelivery is never relied on: consumers are ephemeral and without acknowledgements, opened at the position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import structlog
+from google.protobuf.message import DecodeError
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from isthmus.events.v1.heartbeat_pb2 import RepeatRequest
+from servicekit import clock, position
+from servicekit.broker import FAULTS, Broker, StreamDiffers, created_of, is_heartbeat, read_heartbeat
+from servicekit.database import Database, StoreUnavailable
+from servicekit.domain import DomainError
+from servicekit.inbox import Delivery, Inbox
+from servicekit.position import Position
+
+log = structlog.get_logger()
+BATCH_MOST = 256
+BUFFER_MOST = 1024  # facts that wait in memory, over all slots
+PULL_MESSAGES, PULL_BYTES = 256, 4_000_000
+PULL_SECONDS, BEAT_SECONDS = 30, 5
+PAUSE_FIRST, PAUSE_LONGEST = 0.2, 5.0
+REPEAT_SECONDS = 5.0
+
+
+class Reopen(Exception):
+    """Read again from our own position."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """What we know of a slot while it is open."""
+
+    name: str
+    generation: int = 0  # raised when it is opened again: what was buffered before is dropped
+    lowest_retained: int = 0
+    holes: int = 0  # times in a row that the next number did not come
+    ask_again: float = 0.0  # monotonic time before which no repeat is asked again
+    reopen: asyncio.Event = field(default_factory=asyncio.Event)
+    buffered: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)  # nothing of it is buffered
+
+    def put(self) -> None:
+        self.buffered += 1
+        self.idle.clear()
+
+    def taken(self) -> None:
+        self.buffered -= 1
+        if not self.buffered:
+            self.idle.set()
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+
+class Reader:
+    """Follows slots for one consumer."""
+
+    def __init__(self, database: Database, broker: Broker, inbox: Inbox, slots: Iterable[str]) -> None:
+        self._database, self._broker, self._inbox = database, broker, inbox
+        self._slots = {name: Slot(name) for name in slots}
+        self._buffer: asyncio.Queue[tuple[int, Delivery]] = asyncio.Queue(BUFFER_MOST)
+
+    async def serve(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for slot in self._slots.values():
+                group.create_task(self._follow(slot), name=f"reader {slot.name}")
+            group.create_task(self._take_batches(), name="reader batches")
+            group.create_task(self._retry_lanes(), name="reader lanes")
+
+    async def _follow(self, slot: Slot) -> None:
+        pause = PAUSE_FIRST
+        while True:
+            try:
+                await self._read(slot)
+            except Reopen:
+                pause = PAUSE_FIRST
+            except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
+                log.warning("reader pauses", slot=slot.name, fault=str(fault) or type(fault).__name__, seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, PAUSE_LONGEST)
+
+    async def _read(self, slot: Slot) -> None:
+        slot.generation += 1
+        slot.reopen.clear()
+        info = await self._broker.stream(slot.name)
+        created = created_of(info)
+        start = await self._start(slot.name, created, info.state.last_seq)
+        js = await self._broker.jetstream()
+        consumer = await js.add_consumer(
+            slot.name,
+            ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=max(1, start),
+                ack_policy=AckPolicy.NONE,
+                inactive_threshold=30,
+                mem_storage=True,
+                num_replicas=1,
+            ),
+        )
+        client = await self._broker.client()
+        inbox = client.new_inbox()
+        subscription = await client.subscribe(inbox, pending_msgs_limit=8192)
+        try:
+            await self._pull(
+                slot, created, f"$JS.API.CONSUMER.MSG.NEXT.{slot.name}.{consumer.name}", subscription, inbox
+            )
+        finally:
+            await subscription.unsubscribe()
+
+    async def _start(self, slot: str, created: str, last: int) -> int:
+        """The stream sequence to open at: behind our position if the stream is still the one we read, else its first."""
+        at = (await self._database.read(lambda tx: position.load(tx, self._inbox.consumer, [slot]))).get(slot)
+        if at is None or at.stream_created != created or at.stream_sequence > last:
+            return 1
+        message = await self._broker.message(slot, at.stream_sequence)
+        if message is None or message.data is None or is_heartbeat(message.subject or ""):
+            return 1
+        return at.stream_sequence + 1 if Envelope.FromString(message.data).event_id == at.event_id else 1
+
+    async def _pull(self, slot: Slot, created: str, subject: str, subscription: Subscription, inbox: str) -> None:
+        client = await self._broker.client()
+        credit, consumer_sequence = 0, 0
+        while True:
+            if credit <= PULL_MESSAGES // 2:
+                request = {
+                    "batch": PULL_MESSAGES,
+                    "max_bytes": PULL_BYTES,
+                    "expires": PULL_SECONDS * 1_000_000_000,
+                    "idle_heartbeat": BEAT_SECONDS * 1_000_000_000,
+                }
+                await client.publish(subject, json.dumps(request).encode(), reply=inbox)
+                credit += PULL_MESSAGES
+            message = await self._next(slot, subscription)
+            status = (message.headers or {}).get("Status") if not message.reply.startswith("$JS.ACK") else None
+            if status == "100":
+                continue
+            if status is not None:
+                credit = self._after_status(status, message, credit)
+                continue
+            credit -= 1
+            metadata = message.metadata
+            if metadata.sequence.consumer != consumer_sequence + 1:
+                raise Reopen
+            consumer_sequence = metadata.sequence.consumer
+            await self._put(slot, created, message, metadata.sequence.stream)
+
+    async def _next(self, slot: Slot, subscription: Subscription) -> Msg:
+        for _ in range(BEAT_SECONDS * 2):
+            if slot.reopen.is_set():
+                raise Reopen
+            try:
+                return await subscription.next_msg(timeout=1)
+            except TimeoutError:
+                continue
+        raise ConnectionError("two heartbeats of the broker missed")
+
+    @staticmethod
+    def _after_status(status: str, message: Msg, credit: int) -> int:
+        if status in ("408", "409"):  # the pull is over; what it had left is told
+            left = (message.headers or {}).get("Nats-Pending-Messages", str(credit))
+            return max(0, credit - int(left))
+        raise ConnectionError(f"consumer gone: {status}")
+
+    async def _put(self, slot: Slot, created: str, message: Msg, stream_sequence: int) -> None:
+        if is_heartbeat(message.subject):
+            await self._check_tail(slot, message.data)
+            return
+        try:
+            envelope = Envelope.FromString(message.data)
+        except DecodeError:
+            log.error("fact unreadable", slot=slot.name, stream_sequence=stream_sequence)
+            return  # its number is now missing: the hole is seen and asked for again
+        if message.subject.split(".")[1] != envelope.plant_id:
+            log.error("fact misaddressed", slot=slot.name, subject=message.subject, plant_id=envelope.plant_id)
+        delivery = Delivery(envelope, slot.name, created, stream_sequence, slot.lowest_retained)
+        slot.put()
+        await self._buffer.put((slot.generation, delivery))
+
+    async def _check_tail(self, slot: Slot, data: bytes) -> None:
+        """A heartbeat stands behind the facts it counts: fewer facts before it than it says is a lost tail."""
+        beat = read_heartbeat(data)
+        slot.lowest_retained = beat.lowest_retained_sequence
+        await slot.idle.wait()  # what stood before it is taken
+        at = await self._position(slot.name)
+        if at is not None and beat.last_stored_sequence > at.producer_sequence:
+            await self._fill_hole(slot)
+
+    async def _position(self, slot: str) -> Position | None:
+        found = await self._database.read(lambda tx: position.load(tx, self._inbox.consumer, [slot]))
+        return found.get(slot)
+
+    async def _take_batches(self) -> None:
+        pause = PAUSE_FIRST
+        while True:
+            waiting = [await self._buffer.get()]
+            while len(waiting) < BATCH_MOST and not self._buffer.empty():
+                waiting.append(self._buffer.get_nowait())
+            try:
+                await self._take([d for generation, d in waiting if generation == self._slots[d.slot].generation])
+                pause = PAUSE_FIRST
+            except DomainError as fault:  # of the whole service: nothing was done; the slots are read again
+                log.warning("reader pauses", fault=str(fault), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, PAUSE_LONGEST)
+                for name in {delivery.slot for _, delivery in waiting}:
+                    self._read_again(self._slots[name])
+            for _, delivery in waiting:
+                self._slots[delivery.slot].taken()
+
+    async def _take(self, deliveries: list[Delivery]) -> None:
+        if not deliveries:
+            return
+        taken = await self._inbox.take(deliveries)
+        for name in taken.advanced:
+            self._slots[name].holes = 0
+        for name in taken.holes:
+            await self._fill_hole(self._slots[name])
+
+    @staticmethod
+    def _read_again(slot: Slot) -> None:
+        slot.generation += 1
+        slot.reopen.set()
+
+    async def _fill_hole(self, slot: Slot) -> None:
+        """Read again from our own position once; if the number is still missing, ask the producer to repeat it.
+
+        Meanwhile reading goes on, and takes nothing of the slot but the missing number.
+        """
+        slot.holes += 1
+        if slot.holes == 1:
+            self._read_again(slot)
+            return
+        if clock.monotonic() < slot.ask_again:
+            return
+        slot.ask_again = clock.monotonic() + REPEAT_SECONDS
+        at = await self._position(slot.name)
+        missing = at.producer_sequence + 1 if at is not None else 1
+        log.error("hole in a producer's sequence", slot=slot.name, missing=missing, consumer=self._inbox.consumer)
+        request = RepeatRequest(producer_slot=slot.name, consumer=self._inbox.consumer, from_sequence=missing)
+        try:
+            client = await self._broker.client()
+            await client.publish(f"isthmus.repeat.{slot.name}", request.SerializeToString())
+        except FAULTS as fault:
+            log.warning("repeat not asked", slot=slot.name, fault=str(fault))
+
+    async def _retry_lanes(self) -> None:
+        while True:
+            try:
+                await self._inbox.retry_due()
+            except DomainError as fault:
+                log.warning("lanes pause", fault=str(fault))
+            await asyncio.sleep(0.25)

@@ -1,0 +1,155 @@
+"""The relay: tells what the outbox holds, in order, fenced, and again when the stream lost it. The only way out of a service.
+
+Lost answer, lost tail, lost stream and a second relay are one case: read the stream's last message and go on behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import structlog
+from nats.aio.msg import Msg
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from isthmus.events.v1.heartbeat_pb2 import Heartbeat, RepeatRequest
+from servicekit import clock, outbox
+from servicekit.broker import FAULTS, Broker, StreamDiffers, ack_error, is_heartbeat, read_heartbeat, subjects_of
+from servicekit.database import Database, StoreUnavailable
+from servicekit.outbox import Stored
+
+log = structlog.get_logger()
+BATCH_MOST = 256
+HEARTBEAT_SECONDS = 15.0
+POLL_SECONDS = 0.1
+PAUSE_LONGEST = 5.0
+WRONG_LAST_SEQUENCE = 10071
+
+
+class Fenced(Exception):
+    """The stream went on without us: read its last message again."""
+
+
+class Relay:
+    """Relays of a service's slots, one task each."""
+
+    def __init__(self, database: Database, broker: Broker, slots: Iterable[str]) -> None:
+        self._database, self._broker = database, broker
+        self._wake = {slot: asyncio.Event() for slot in slots}
+        self._repeat_from: dict[str, int] = {}
+
+    def told(self, slots: set[str]) -> None:
+        """New facts were committed in these slots."""
+        for slot in slots:
+            if slot in self._wake:
+                self._wake[slot].set()
+
+    async def serve(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for slot in self._wake:
+                group.create_task(self._serve_slot(slot), name=f"relay {slot}")
+
+    async def _serve_slot(self, slot: str) -> None:
+        pause = POLL_SECONDS
+        while True:
+            try:
+                await self._hear_repeats(slot)
+                await self._tell(slot)
+            except Fenced:
+                pause = POLL_SECONDS
+            except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
+                log.warning("relay pauses", slot=slot, fault=str(fault) or type(fault).__name__, seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, PAUSE_LONGEST)
+
+    async def _hear_repeats(self, slot: str) -> None:
+        client = await self._broker.client()
+
+        async def repeat(message: Msg) -> None:
+            request = RepeatRequest.FromString(message.data)
+            log.warning("repeat asked", slot=slot, consumer=request.consumer, from_sequence=request.from_sequence)
+            known = self._repeat_from.get(slot, request.from_sequence)
+            self._repeat_from[slot] = min(known, request.from_sequence)
+            self._wake[slot].set()
+
+        await client.subscribe(f"isthmus.repeat.{slot}", cb=repeat)
+
+    async def _tell(self, slot: str) -> None:
+        """Publish behind the stream's last message until something goes wrong."""
+        info = await self._broker.stream(slot)
+        last_sequence = info.state.last_seq
+        told = await self._last_told(slot, last_sequence)
+        beat_due = clock.monotonic()
+        while True:
+            told = min(told, self._repeat_from.pop(slot, told + 1) - 1)
+            self._wake[slot].clear()
+            facts = await self._database.read(partial(outbox.after, slot=slot, sequence=told, most=BATCH_MOST))
+            if facts:
+                last_sequence = await self._publish(slot, facts, last_sequence)
+                told = facts[-1].sequence
+                await self._database.write(partial(outbox.mark_stored, slot=slot, sequence=told))
+            elif clock.monotonic() >= beat_due:
+                last_sequence = await self._beat(slot, last_sequence)
+                beat_due = clock.monotonic() + HEARTBEAT_SECONDS
+            else:
+                await self._rest(slot, beat_due)
+
+    async def _rest(self, slot: str, beat_due: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake[slot].wait(), min(1.0, max(0.01, beat_due - clock.monotonic())))
+        except TimeoutError:
+            if not self._broker.is_connected:
+                raise ConnectionError("the broker is away") from None
+
+    async def _last_told(self, slot: str, last_sequence: int) -> int:
+        """The producer sequence that the stream ends with; 0 for an empty stream."""
+        message = await self._broker.message(slot, last_sequence) if last_sequence else None
+        if message is None or message.data is None:
+            return 0
+        if is_heartbeat(message.subject or ""):
+            return read_heartbeat(message.data).last_stored_sequence
+        return Envelope.FromString(message.data).producer_sequence
+
+    async def _publish(self, slot: str, facts: Sequence[Stored], last_sequence: int) -> int:
+        """Append facts in one atomic batch, fenced at its head. Returns the stream's last sequence after it."""
+        client = await self._broker.client()
+        batch_id = clock.new_id()
+        for index, fact in enumerate(facts, start=1):
+            headers = {"traceparent": fact.traceparent} if fact.traceparent else {}
+            if len(facts) > 1:
+                headers |= {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(index)}
+            if index == 1:
+                headers["Nats-Expected-Last-Sequence"] = str(last_sequence)
+            if index < len(facts):
+                await client.publish(fact.subject, fact.payload(), headers=headers)
+                continue
+            if len(facts) > 1:
+                headers["Nats-Batch-Commit"] = "1"
+            answer = await client.request(fact.subject, fact.payload(), timeout=5, headers=headers)
+        self._check(slot, answer.data)
+        return last_sequence + len(facts)
+
+    async def _beat(self, slot: str, last_sequence: int) -> int:
+        producer = await self._database.read(lambda tx: outbox.producer(tx, slot))
+        beat = Heartbeat(
+            producer_slot=slot,
+            producer_epoch=producer.epoch,
+            lowest_retained_sequence=producer.lowest,
+            last_stored_sequence=producer.stored,
+            last_stored_event_id=producer.stored_event_id,
+        )
+        client = await self._broker.client()
+        headers = {"Nats-Expected-Last-Sequence": str(last_sequence)}
+        answer = await client.request(subjects_of(slot)[1], beat.SerializeToString(), timeout=5, headers=headers)
+        self._check(slot, answer.data)
+        return last_sequence + 1
+
+    def _check(self, slot: str, answer: bytes) -> None:
+        error = ack_error(answer)
+        if error is None:
+            return
+        if error.get("err_code") == WRONG_LAST_SEQUENCE:
+            raise Fenced(slot)
+        raise ConnectionError(f"stream {slot}: {error.get('description')}")

@@ -1,0 +1,136 @@
+"""One table's rows as nouns of the domain: the set-based load and save that STYLE asks of a repository, written once.
+
+A service's store names its tables, its columns and the two mappings; the statements for both databases are made here, so
+that no repository writes `json_each` and `jsonb_array_elements` by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from servicekit.database import Again, Tx
+from servicekit.domain import SCALE, DomainError
+
+N = TypeVar("N")
+Values = tuple[Any, ...]
+
+
+def scaled(value: Decimal) -> int:
+    """An amount as both databases hold it: an integer of millionths."""
+    return int(value.scaleb(SCALE))
+
+
+def unscaled(value: int) -> Decimal:
+    """The amount of `scaled`."""
+    return Decimal(value).scaleb(-SCALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[N]):
+    """Names one noun to load. `is_shared`: decide only reads it, so others may read it too."""
+
+    rows: Rows[N]
+    values: Values
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owned(Generic[N]):
+    """Names all nouns of one owner to load, e.g. the operations of a work order. Load the owner too: it is the lock."""
+
+    rows: Rows[N]
+    values: Values
+
+
+class Rows(Generic[N]):
+    """The rows of one table, as nouns of one type."""
+
+    def __init__(
+        self,
+        table: sa.Table,
+        noun: type[N],
+        *,
+        key: Sequence[str],
+        from_row: Callable[[Any], N],
+        to_row: Callable[[N], Mapping[str, Any]],
+        missing: type[DomainError] | None = None,
+        owner: Sequence[str] = (),
+        insert_only: bool = False,
+    ) -> None:
+        self.table, self.noun, self.missing, self.insert_only = table, noun, missing, insert_only
+        self.key_columns, self.owner_columns = tuple(key), tuple(owner)
+        self.from_row, self.to_row = from_row, to_row
+        self.columns = tuple(column.name for column in table.columns)
+        others = [name for name in self.columns if name not in self.key_columns]
+        marks = ", ".join("?" for _ in self.columns)
+        where = " AND ".join(f"{name} = ?" for name in self.key_columns)
+        self._insert = f"INSERT INTO {table.name} ({', '.join(self.columns)}) VALUES ({marks})"
+        self._update = f"UPDATE {table.name} SET {', '.join(f'{n} = ?' for n in others)} WHERE {where}"
+        self._delete = f"DELETE FROM {table.name} WHERE {where}"
+        self._update_order = (*others, *self.key_columns)
+
+    def key(self, *values: Any) -> Key[N]:
+        """Key of the noun with these key columns, to be read and perhaps changed."""
+        return Key(self, values)
+
+    def shared(self, *values: Any) -> Key[N]:
+        """Key of a noun that is only read."""
+        return Key(self, values, is_shared=True)
+
+    def of(self, *values: Any) -> Owned[N]:
+        """All nouns of this owner."""
+        return Owned(self, values)
+
+    def key_of(self, noun: N) -> Values:
+        row = self.to_row(noun)
+        return tuple(row[name] for name in self.key_columns)
+
+    def owner_of(self, noun: N) -> Values:
+        row = self.to_row(noun)
+        return tuple(row[name] for name in self.owner_columns)
+
+    def load(self, tx: Tx, keys: Iterable[Values], *, is_shared: bool) -> dict[Values, N]:
+        """The nouns of these keys that exist, locked, by one statement."""
+        found = self._select(tx, self.key_columns, keys, "SHARE" if is_shared else "NO KEY UPDATE")
+        return {self.key_of(noun): noun for noun in found}
+
+    def load_owned(self, tx: Tx, owners: Iterable[Values]) -> list[N]:
+        """All nouns of these owners, by one statement, in key order."""
+        return self._select(tx, self.owner_columns, owners, "NO KEY UPDATE")
+
+    def _select(self, tx: Tx, by: Sequence[str], wanted: Iterable[Values], lock: str) -> list[N]:
+        source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
+        picked = ", ".join(self._pick(tx, name, index) for index, name in enumerate(by))
+        sql = (
+            f"SELECT {', '.join(self.columns)} FROM {self.table.name} "
+            f"WHERE ({', '.join(by)}) IN (SELECT {picked} FROM {source}) ORDER BY {', '.join(self.key_columns)}"
+        )
+        if not tx.is_sqlite:
+            sql += f" FOR {lock} OF {self.table.name}"
+        ordered = sorted(wanted, key=repr)
+        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(ordered),))]
+
+    def _pick(self, tx: Tx, column: str, index: int) -> str:
+        picked = f"value->>{index}"
+        is_number = isinstance(self.table.c[column].type, sa.Integer)
+        return f"CAST({picked} AS BIGINT)" if is_number and not tx.is_sqlite else picked
+
+    def insert(self, tx: Tx, nouns: Sequence[N]) -> None:
+        """Insert new nouns. A key that is there already fails the transaction (Again)."""
+        rows = [self.to_row(noun) for noun in nouns]
+        tx.many(self._insert, [[row[name] for name in self.columns] for row in rows])
+
+    def update(self, tx: Tx, nouns: Sequence[N]) -> None:
+        """Update nouns that were loaded, and so locked."""
+        rows = [self.to_row(noun) for noun in nouns]
+        if tx.many(self._update, [[row[name] for name in self._update_order] for row in rows]) != len(rows):
+            raise Again(f"a row of {self.table.name} vanished")
+
+    def delete(self, tx: Tx, key: Values) -> None:
+        tx.run(self._delete, key)

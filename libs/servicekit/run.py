@@ -1,0 +1,197 @@
+"""Runs a service: database, broker, door, relay, reader, postings, gRPC server, health, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import signal
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import grpc
+import structlog
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from isthmus.operations.v1 import lane_service_pb2, lane_service_pb2_grpc
+from servicekit import telemetry
+from servicekit.broker import Broker, StreamRules
+from servicekit.database import Database
+from servicekit.desk import Desk
+from servicekit.domain import GROUP
+from servicekit.door import Door, run_again
+from servicekit.errors import Refusals
+from servicekit.facts import SERVICE_OF, Handler, slot_of
+from servicekit.inbox import Inbox
+from servicekit.migrate import migrate
+from servicekit.poster import Poster
+from servicekit.postings import PostingKind, PostingOutcome
+from servicekit.reader import Reader
+from servicekit.relay import Relay
+from servicekit.settings import ServiceSettings
+from servicekit.use_case import Store, UseCase
+
+log = structlog.get_logger()
+SERVER_OPTIONS = (
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+CALLS_MOST = 4000
+
+
+@dataclass(slots=True)
+class Kit:
+    """What the kit made for a service while it runs."""
+
+    settings: Any
+    database: Database
+    broker: Broker
+    door: Door
+    relay: Relay
+    inboxes: dict[str, Inbox]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a service is made of; `__main__.py` says it and nothing else.
+
+    `servicers` adds the service's servicers to the server. `loops` are tasks of its own. `posting_kinds` are made when
+    the service starts, by (partner id, kind); `posting_outcome` says what follows from a posting's end.
+    """
+
+    store: Store
+    migrations: Path
+    servicers: Callable[[Kit, grpc.aio.Server], Sequence[str]]
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    hears_all: Handler | None = None
+    hears_group: bool = False
+    loops: Callable[[Kit], Iterable[Awaitable[None]]] | None = None
+    posting_kinds: Callable[[Kit], Mapping[tuple[str, str], PostingKind]] | None = None
+    posting_outcome: UseCase[PostingOutcome] | None = None
+    own_inboxes: Sequence[str] = ()  # consumers of local records, beside the reader
+    streams_of_all: bool = False  # hears every service
+    before_serving: Callable[[Kit], Awaitable[None]] | None = None  # what must stand before the first call
+
+
+def run_service(service: Service, settings: ServiceSettings) -> None:
+    """Run until SIGTERM or SIGINT; exit code 1 if a part of it failed."""
+    plant_id = str(getattr(settings, "plant_id", ""))
+    telemetry.start(service.store.service, plant_id, settings.otlp_endpoint, settings.log_level)
+    uvloop.run(_run(service, settings))
+
+
+async def _run(service: Service, settings: ServiceSettings) -> None:
+    name = service.store.service
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.callback(database.close)
+        lock = _own(database)
+        if lock is not None:
+            stack.callback(lock.close)
+        await asyncio.to_thread(migrate, database.engines[0], name, service.migrations)
+        telemetry.instrument(database.engines)
+        broker = Broker(settings.nats_url, StreamRules.load(settings.streams_file), name)
+        stack.push_async_callback(broker.close)
+        relay = Relay(database, broker, [slot_of(name, plant) for plant in (*settings.plants, GROUP)])
+        door = Door(database, service.store, relay.told)
+        consumers = [name, *service.own_inboxes]
+        inboxes = {
+            consumer: Inbox(
+                database,
+                service.store,
+                service.handlers,
+                relay.told,
+                consumer=consumer,
+                hears_all=service.hears_all,
+            )
+            for consumer in consumers
+        }
+        kit = Kit(settings, database, broker, door, relay, inboxes)
+        epoch = await run_again(database, _raise_epoch)
+        await _serve(service, kit, epoch)
+    telemetry.stop()
+
+
+async def _serve(service: Service, kit: Kit, epoch: int) -> None:
+    server = grpc.aio.server(interceptors=[Refusals()], options=SERVER_OPTIONS, maximum_concurrent_rpcs=CALLS_MOST)
+    names = list(service.servicers(kit, server))
+    lane_service_pb2_grpc.add_LaneServiceServicer_to_server(Desk(kit.database, kit.inboxes), server)
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    names += [lane_service_pb2.DESCRIPTOR.services_by_name["LaneService"].full_name, "grpc.health.v1.Health"]
+    reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
+    server.add_insecure_port(kit.settings.listen)
+    await server.start()
+    stopping = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
+    tasks = [asyncio.ensure_future(part) for part in _parts(service, kit, epoch)]
+    if service.before_serving is not None:
+        await service.before_serving(kit)
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    log.info("ready", listen=kit.settings.listen, plants=list(kit.settings.plants))
+    stop = asyncio.ensure_future(stopping.wait())
+    done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    await server.stop(kit.settings.drain_seconds)
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    failed = [end for end in ended if isinstance(end, Exception)]
+    if stop not in done:
+        for error in failed:
+            log.error("part of the service failed", error=repr(error), exc_info=error)
+        raise SystemExit(1)
+    log.info("stopped")
+
+
+def _parts(service: Service, kit: Kit, epoch: int) -> Iterable[Awaitable[None]]:
+    yield kit.relay.serve()
+    if kit.database.is_sqlite:
+        yield kit.door.serve()
+    slots = _slots_heard(service, kit.settings.plants)
+    if slots:
+        yield Reader(kit.database, kit.broker, kit.inboxes[service.store.service], slots).serve()
+    if service.posting_kinds is not None and service.posting_outcome is not None:
+        kinds = service.posting_kinds(kit)
+        yield Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, epoch).serve()
+    if service.loops is not None:
+        yield from service.loops(kit)
+
+
+def _slots_heard(service: Service, plants: Sequence[str]) -> list[str]:
+    places = [*plants, GROUP] if service.hears_group or service.streams_of_all else plants
+    if service.streams_of_all:
+        others = ["master_data", "production", "inventory", "edge_bridge", "gateway"]
+    else:
+        others = sorted({SERVICE_OF[fact_type.split(".")[1]] for fact_type in service.handlers})
+    return [slot_of(other, place) for other in others for place in places if (other, place) != ("edge_bridge", GROUP)]
+
+
+def _raise_epoch(tx: Any) -> int:
+    tx.run("INSERT INTO owner (scope, owner_epoch) VALUES ('service', 0) ON CONFLICT (scope) DO NOTHING")
+    rows = tx.rows("UPDATE owner SET owner_epoch = owner_epoch + 1 WHERE scope = 'service' RETURNING owner_epoch")
+    return int(rows[0][0])
+
+
+def _own(database: Database) -> TextIO | None:
+    """SQLite: one process a file, held by a file lock for as long as it lives."""
+    if not database.is_sqlite:
+        return None
+    path = Path(str(database.url.database))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = Path(f"{path}.owner").open("w")  # noqa: SIM115 - held open until the process ends
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"{path} is in use by another process. Stop it first.") from None
+    return handle

@@ -1,0 +1,55 @@
+"""Shared words on the wire: quantities, keys, times and dates between protobuf and domain, for every service's wire.py."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.type.date_pb2 import Date
+
+from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
+from servicekit.domain import Quantity, exact, plain
+from servicekit.facts import key_message, key_of_message, time_of
+
+__all__ = ["key_message", "key_of_message", "time_of"]
+
+
+def quantity_of(message: QuantityMessage) -> Quantity:
+    """UNIT_UNKNOWN, AMOUNT_OUT_OF_RANGE."""
+    return Quantity(exact(message.value), message.unit_code)
+
+
+def quantity_message(quantity: Quantity) -> QuantityMessage:
+    return QuantityMessage(value=plain(quantity.value), unit_code=quantity.unit_code)
+
+
+def seconds_of(duration: Duration) -> Quantity:
+    """A duration as seconds (unit code SEC), to the microsecond."""
+    return Quantity(Decimal(duration.ToMicroseconds()).scaleb(-6), "SEC")
+
+
+def duration_message(seconds: Quantity) -> Duration:
+    duration = Duration()
+    duration.FromTimedelta(timedelta(microseconds=int(seconds.value.scaleb(6))))
+    return duration
+
+
+def date_of(message: Message, field: str) -> date | None:
+    """A plant calendar day; None where the field is absent."""
+    if not message.HasField(field):
+        return None
+    value = getattr(message, field)
+    return date(value.year, value.month, value.day)
+
+
+def date_message(day: date) -> Date:
+    return Date(year=day.year, month=day.month, day=day.day)
+
+
+def timestamp(instant: datetime) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp

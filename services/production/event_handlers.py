@@ -1,0 +1,51 @@
+"""What production does when it hears a fact."""
+
+from __future__ import annotations
+
+from isthmus.edge.v1.edge_events_pb2 import (
+    ConfirmationReported,
+    ProductionEventRecorded,
+    ReversalReported,
+    WorkOrderAccepted,
+    WorkOrderRefused,
+)
+from isthmus.masterdata.v1.masterdata_events_pb2 import ItemChanged
+from servicekit.facts import Do, EventMeta, consumes
+from services.production import use_cases, wire
+
+
+@consumes(ItemChanged)
+def record_item(event: ItemChanged, meta: EventMeta) -> Do:
+    """When master data changes an item, keep our copy."""
+    return Do(use_cases.record_item, wire.item(event, meta))
+
+
+@consumes(ConfirmationReported)
+def confirm_operation(event: ConfirmationReported, meta: EventMeta) -> Do:
+    """When the plant confirms work, book it: the same document as a call with this key."""
+    return Do(use_cases.confirm_operation, wire.confirm_reported(event, meta), is_document=True)
+
+
+@consumes(ReversalReported)
+def reverse_confirmation(event: ReversalReported, meta: EventMeta) -> Do:
+    """When the plant takes a confirmation back, reverse it."""
+    return Do(use_cases.reverse_confirmation, wire.reverse_reported(event, meta), is_document=True)
+
+
+@consumes(WorkOrderAccepted)
+def record_acceptance(event: WorkOrderAccepted, meta: EventMeta) -> Do:
+    """When the plant's MES has an order, note its number."""
+    return Do(use_cases.record_acceptance, wire.acceptance(event, meta))
+
+
+@consumes(WorkOrderRefused)
+def record_refusal(event: WorkOrderRefused, meta: EventMeta) -> Do:
+    """When the plant's MES refuses an order or a change of it, show it."""
+    return Do(use_cases.record_acceptance, wire.refusal(event, meta))
+
+
+@consumes(ProductionEventRecorded)
+def count_pieces(event: ProductionEventRecorded, meta: EventMeta) -> Do | None:
+    """When a line counts pieces for an order, keep them as evidence."""
+    command = wire.count_pieces(event, meta)
+    return Do(use_cases.count_pieces, command) if command is not None else None

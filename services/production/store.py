@@ -1,0 +1,280 @@
+"""Production's tables, and how their rows become nouns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from servicekit.clock import instant, micros
+from servicekit.domain import BusinessKey, Quantity, plain
+from servicekit.rows import Rows, scaled, unscaled
+from servicekit.use_case import Store
+from services.production.domain.confirmation import (
+    SECOND,
+    Confirmation,
+    Consumption,
+    Scrap,
+)
+from services.production.domain.plant import Plant
+from services.production.domain.totals import Total
+from services.production.domain.work_order import (
+    ComponentAllocation,
+    Item,
+    ItemUnknown,
+    Operation,
+    State,
+    WorkOrder,
+    WorkOrderMissing,
+)
+
+METADATA = sa.MetaData()
+
+
+def _table(name: str, text: str, big: str = "", small: str = "", flags: str = "") -> sa.Table:
+    """Columns by type, in the migration's words; amounts and instants are big integers."""
+    columns: list[sa.Column[Any]] = [sa.Column(column, sa.Text) for column in text.split()]
+    columns += [sa.Column(column, sa.BigInteger) for column in big.split()]
+    columns += [sa.Column(column, sa.Integer) for column in small.split()]
+    columns += [sa.Column(column, sa.Boolean) for column in flags.split()]
+    return sa.Table(name, METADATA, *columns)
+
+
+PLANTS = Rows(
+    _table("plants", "plant_id time_zone", "over_delivery_percent"),
+    Plant,
+    key=("plant_id",),
+    from_row=lambda r: Plant(r.plant_id, r.time_zone, unscaled(r.over_delivery_percent)),
+    to_row=lambda p: {
+        "plant_id": p.plant_id,
+        "time_zone": p.time_zone,
+        "over_delivery_percent": scaled(p.over_delivery_percent),
+    },
+)
+
+ITEMS = Rows(
+    _table("items", "plant_id item_id unit_code", flags="is_lot_tracked"),
+    Item,
+    key=("plant_id", "item_id"),
+    from_row=lambda r: Item(r.plant_id, r.item_id, r.unit_code, bool(r.is_lot_tracked)),
+    to_row=lambda i: {
+        "plant_id": i.plant_id,
+        "item_id": i.item_id,
+        "unit_code": i.unit_code,
+        "is_lot_tracked": i.is_lot_tracked,
+    },
+    missing=ItemUnknown,
+)
+
+
+def _day(value: str | None) -> date | None:
+    return date.fromisoformat(value) if value else None
+
+
+def _work_order(r: Any) -> WorkOrder:
+    return WorkOrder(
+        work_order_id=r.work_order_id,
+        plant_id=r.plant_id,
+        erp_order_number=r.erp_order_number,
+        item_id=r.item_id,
+        is_lot_tracked=bool(r.is_lot_tracked),
+        planned=Quantity(unscaled(r.planned), r.unit_code),
+        good=Quantity(unscaled(r.good), r.unit_code),
+        scrap=Quantity(unscaled(r.scrap), r.unit_code),
+        bill_of_materials_id=r.bill_of_materials_id,
+        routing_id=r.routing_id,
+        planned_start_date=_day(r.planned_start_date),
+        due_date=_day(r.due_date),
+        state=State(r.state),
+        mes_order_number=r.mes_order_number,
+        release_time=instant(r.release_time),
+        traceparent=r.traceparent,
+        version=r.version,
+    )
+
+
+def _work_order_row(o: WorkOrder) -> Mapping[str, Any]:
+    return {
+        "work_order_id": o.work_order_id,
+        "plant_id": o.plant_id,
+        "erp_order_number": o.erp_order_number,
+        "item_id": o.item_id,
+        "is_lot_tracked": o.is_lot_tracked,
+        "unit_code": o.planned.unit_code,
+        "planned": scaled(o.planned.value),
+        "good": scaled(o.good.value),
+        "scrap": scaled(o.scrap.value),
+        "bill_of_materials_id": o.bill_of_materials_id,
+        "routing_id": o.routing_id,
+        "planned_start_date": o.planned_start_date.isoformat() if o.planned_start_date else None,
+        "due_date": o.due_date.isoformat() if o.due_date else None,
+        "state": o.state.value,
+        "mes_order_number": o.mes_order_number,
+        "release_time": micros(o.release_time),
+        "traceparent": o.traceparent,
+        "version": o.version,
+    }
+
+
+WORK_ORDERS = Rows(
+    _table(
+        "work_orders",
+        "work_order_id plant_id erp_order_number item_id unit_code bill_of_materials_id routing_id "
+        "planned_start_date due_date state mes_order_number traceparent",
+        "planned good scrap release_time version",
+        flags="is_lot_tracked",
+    ),
+    WorkOrder,
+    key=("work_order_id",),
+    from_row=_work_order,
+    to_row=_work_order_row,
+    missing=WorkOrderMissing,
+)
+
+OPERATIONS = Rows(
+    _table(
+        "operations",
+        "work_order_id description work_centre_id variance_told",
+        "good scrap counted_good counted_scrap",
+        "sequence",
+        "is_counted",
+    ),
+    Operation,
+    key=("work_order_id", "sequence"),
+    owner=("work_order_id",),
+    from_row=lambda r: Operation(
+        work_order_id=r.work_order_id,
+        sequence=r.sequence,
+        description=r.description,
+        work_centre_id=r.work_centre_id,
+        good=unscaled(r.good),
+        scrap=unscaled(r.scrap),
+        counted_good=unscaled(r.counted_good),
+        counted_scrap=unscaled(r.counted_scrap),
+        is_counted=bool(r.is_counted),
+        variance_told=r.variance_told,
+    ),
+    to_row=lambda o: {
+        "work_order_id": o.work_order_id,
+        "sequence": o.sequence,
+        "description": o.description,
+        "work_centre_id": o.work_centre_id,
+        "good": scaled(o.good),
+        "scrap": scaled(o.scrap),
+        "counted_good": scaled(o.counted_good),
+        "counted_scrap": scaled(o.counted_scrap),
+        "is_counted": o.is_counted,
+        "variance_told": o.variance_told,
+    },
+)
+
+COMPONENTS = Rows(
+    _table("component_allocations", "work_order_id item_id unit_code lot_id", "quantity", "line"),
+    ComponentAllocation,
+    key=("work_order_id", "line"),
+    owner=("work_order_id",),
+    from_row=lambda r: ComponentAllocation(
+        r.work_order_id, r.line, r.item_id, Quantity(unscaled(r.quantity), r.unit_code), r.lot_id
+    ),
+    to_row=lambda c: {
+        "work_order_id": c.work_order_id,
+        "line": c.line,
+        "item_id": c.item_id,
+        "unit_code": c.quantity.unit_code,
+        "quantity": scaled(c.quantity.value),
+        "lot_id": c.lot_id,
+    },
+)
+
+
+def _confirmation(r: Any) -> Confirmation:
+    scraps = [Scrap(Quantity(Decimal(amount), r.unit_code), reason) for reason, amount in json.loads(r.scraps)]
+    consumptions = [
+        Consumption(item, lot, Quantity(Decimal(amount), unit))
+        for item, lot, amount, unit in json.loads(r.consumptions)
+    ]
+    return Confirmation(
+        confirmation_id=r.confirmation_id,
+        business_key=BusinessKey(r.source_system, r.document_type, r.document_number, r.document_line),
+        plant_id=r.plant_id,
+        work_order_id=r.work_order_id,
+        operation_sequence=r.operation_sequence,
+        good=Quantity(unscaled(r.good), r.unit_code),
+        scraps=tuple(scraps),
+        labour=Quantity(unscaled(r.labour_seconds), SECOND),
+        consumptions=tuple(consumptions),
+        output_lot_id=r.output_lot_id,
+        occur_time=instant(r.occur_time),
+        operator_id=r.operator_id,
+        is_final=bool(r.is_final),
+        shift_id=r.shift_id,
+        is_reversed=bool(r.is_reversed),
+        booking_number=r.booking_number,
+    )
+
+
+def _confirmation_row(c: Confirmation) -> Mapping[str, Any]:
+    return {
+        "confirmation_id": c.confirmation_id,
+        "source_system": c.business_key.source_system,
+        "document_type": c.business_key.document_type,
+        "document_number": c.business_key.document_number,
+        "document_line": c.business_key.line,
+        "plant_id": c.plant_id,
+        "work_order_id": c.work_order_id,
+        "operation_sequence": c.operation_sequence,
+        "unit_code": c.good.unit_code,
+        "good": scaled(c.good.value),
+        "labour_seconds": scaled(c.labour.value),
+        "scraps": json.dumps([[s.reason_code, plain(s.quantity.value)] for s in c.scraps]),
+        "consumptions": json.dumps(
+            [[u.item_id, u.lot_id, plain(u.quantity.value), u.quantity.unit_code] for u in c.consumptions]
+        ),
+        "output_lot_id": c.output_lot_id,
+        "occur_time": micros(c.occur_time),
+        "operator_id": c.operator_id,
+        "is_final": c.is_final,
+        "shift_id": c.shift_id,
+        "is_reversed": c.is_reversed,
+        "booking_number": c.booking_number,
+    }
+
+
+CONFIRMATIONS = Rows(
+    _table(
+        "confirmations",
+        "confirmation_id source_system document_type document_number document_line plant_id work_order_id "
+        "unit_code scraps consumptions output_lot_id operator_id shift_id",
+        "good labour_seconds occur_time booking_number",
+        "operation_sequence",
+        "is_final is_reversed",
+    ),
+    Confirmation,
+    key=("confirmation_id",),
+    from_row=_confirmation,
+    to_row=_confirmation_row,
+)
+
+TOTALS = Rows(
+    _table("work_order_totals", "work_order_id total_kind name lot_id unit_code", "quantity"),
+    Total,
+    key=("work_order_id", "total_kind", "name", "lot_id"),
+    owner=("work_order_id",),
+    from_row=lambda r: Total(
+        r.work_order_id, r.total_kind, r.name, r.lot_id, Quantity(unscaled(r.quantity), r.unit_code)
+    ),
+    to_row=lambda t: {
+        "work_order_id": t.work_order_id,
+        "total_kind": t.total_kind,
+        "name": t.name,
+        "lot_id": t.lot_id,
+        "quantity": scaled(t.quantity.value),
+        "unit_code": t.quantity.unit_code,
+    },
+)
+
+STORE = Store("production", (PLANTS, ITEMS, WORK_ORDERS, OPERATIONS, COMPONENTS, CONFIRMATIONS, TOTALS))
