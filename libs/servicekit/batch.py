@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 from google.protobuf.message import Message
-from opentelemetry.trace import Status, StatusCode
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import claims, outbox, posting_table, telemetry
@@ -32,7 +31,7 @@ class Work:
     use_case: UseCase[Any]
     command: Any
     is_document: bool  # claims its business key
-    cause: str = ""  # event id of the fact behind it; empty for calls
+    cause: str = ""  # event id of the fact behind it; made up for calls
     traceparent: str = ""  # of the caller or the fact
     correlation_id: str = ""
     arrival_ns: int = field(default_factory=time.time_ns)
@@ -44,13 +43,14 @@ class Work:
     def __post_init__(self) -> None:
         if self.is_document and self.use_case.fingerprint is not None:
             self.claim_id = (self.use_case.name, claims.key_hash(self.command.business_key))
+        self.cause = self.cause or new_id()
 
     @property
     def why(self) -> str:
         """What the facts of this command are caused by: the fact, the document, or this one call."""
         if self.claim_id is not None:
             return f"{self.claim_id[0]}:{self.claim_id[1].hex()}"
-        return self.cause or new_id()
+        return self.cause
 
 
 class Batch:
@@ -113,30 +113,32 @@ class Batch:
             self._claim(work)
 
     def _tell(self, work: Work, decision: Decision) -> str:
-        span = telemetry.span_in_order_trace(
-            work.use_case.name.replace("_", " "),
-            decision.traceparent,
-            work.traceparent,
-            work.arrival_ns,
-            isthmus__order__key=decision.facts[0].order_key if decision.facts else "",
-            isthmus__business__key=str(getattr(work.command, "business_key", "")),
-        )
-        traceparent = telemetry.traceparent_of(span.get_span_context())
+        """Make the facts, in the order's own trace. Returns the trace context that postings go on with."""
+        order_key = decision.facts[0].order_key if decision.facts else ""
+        traceparent = self._span(work, work.use_case.name, decision.traceparent, work.traceparent, order_key)
         for ordinal, fact in enumerate(decision.facts):
-            slot = slot_of(self._store.service, fact.plant_id)
-            envelope = wrap(
-                fact,
-                slot,
-                work.why,
-                ordinal,
-                self._now,
-                traceparent=traceparent,
-                correlation_id=work.correlation_id,
+            own = traceparent
+            if fact.traceparent:
+                own = self._span(work, fact.data.DESCRIPTOR.name, fact.traceparent, traceparent, fact.order_key)
+            self._envelopes.append(
+                wrap(
+                    fact,
+                    slot_of(self._store.service, fact.plant_id),
+                    work.why,
+                    ordinal,
+                    self._now,
+                    traceparent=own,
+                    correlation_id=work.correlation_id,
+                )
             )
-            self._envelopes.append(envelope)
-        span.set_status(Status(StatusCode.OK))
-        span.end()
         return traceparent
+
+    def _span(self, work: Work, name: str, kept: str, incoming: str, order_key: str) -> str:
+        key = str(getattr(work.command, "business_key", ""))
+        attributes = {"isthmus.order.key": order_key, "isthmus.business.key": key}
+        span = telemetry.span_in_order_trace(name.replace("_", " "), kept, incoming, work.arrival_ns, attributes)
+        span.end()
+        return telemetry.traceparent_of(span.get_span_context())
 
     def _claim(self, work: Work) -> None:
         fingerprint = work.use_case.fingerprint

@@ -26,7 +26,7 @@ from servicekit.domain import DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import TYPE_PREFIX
 from servicekit.posting_table import PostingRow
-from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, PostingOutcome, Refused
+from servicekit.postings import Away, Found, NoAnswer, NotYet, Posting, PostingKind, PostingOutcome, Refused
 from servicekit.use_case import Store, UseCase
 
 log = structlog.get_logger()
@@ -35,6 +35,7 @@ PARTNER_LIMIT = 4  # requests to one partner at once
 POLL_SECONDS = 0.2
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)  # seconds, the last one again and again
 BREAKS_AFTER = 5  # failures in a row that open a partner's circuit
+NOT_YET_MOST = 40  # tries before "not yet" becomes a refusal
 LOOKS = 2  # looks that must find nothing before a posting is sent again
 
 
@@ -165,6 +166,11 @@ class Poster:
         except Away as away:
             circuit.failed()
             return await self._wait(row, "unknown" if row.state == "unknown" else _before(row.state), str(away))
+        except NotYet as early:
+            circuit.worked()
+            if row.attempts >= NOT_YET_MOST:
+                return await self._refuse(row, Refused("NOT_YET", str(early)))
+            return await self._wait(row, _before(row.state), str(early))
         except (NoAnswer, TimeoutError) as silence:
             circuit.failed()
             return await self._wait(row, "unknown", str(silence) or "no answer in time")

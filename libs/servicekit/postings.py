@@ -20,6 +20,10 @@ class NoAnswer(Exception):
     """Sent, and no answer: it may or may not have been done."""
 
 
+class NotYet(Exception):
+    """Nothing was done because something else must happen there first: tried again for a while, then refused."""
+
+
 class Away(Exception):
     """Could not connect: certainly not sent."""
 

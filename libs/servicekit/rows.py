@@ -31,6 +31,15 @@ def unscaled(value: int) -> Decimal:
     return Decimal(value).scaleb(-SCALE)
 
 
+def table(name: str, text: str, big: str = "", small: str = "", flags: str = "") -> sa.Table:
+    """A table by its column names: text, big integers (amounts, instants, versions), integers and truth values."""
+    columns: list[sa.Column[Any]] = [sa.Column(column, sa.Text) for column in text.split()]
+    columns += [sa.Column(column, sa.BigInteger) for column in big.split()]
+    columns += [sa.Column(column, sa.Integer) for column in small.split()]
+    columns += [sa.Column(column, sa.Boolean) for column in flags.split()]
+    return sa.Table(name, sa.MetaData(), *columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Key(Generic[N]):
     """Names one noun to load. `is_shared`: decide only reads it, so others may read it too."""
@@ -120,6 +129,19 @@ class Rows(Generic[N]):
         picked = f"value->>{index}"
         is_number = isinstance(self.table.c[column].type, sa.Integer)
         return f"CAST({picked} AS BIGINT)" if is_number and not tx.is_sqlite else picked
+
+    def select(self, tx: Tx, where: str, parameters: Sequence[Any]) -> list[N]:
+        """Nouns for a query, unlocked; `where` may end with ORDER BY and LIMIT."""
+        sql = f"SELECT {', '.join(self.columns)} FROM {self.table.name} WHERE {where}"
+        return [self.from_row(row) for row in tx.rows(sql, parameters)]
+
+    def require(self, tx: Tx, *key: Any) -> N:
+        """One noun for a query; its MISSING error if it is absent."""
+        found = self.select(tx, " AND ".join(f"{name} = ?" for name in self.key_columns), key)
+        if not found:
+            assert self.missing is not None
+            raise self.missing(**dict(zip(self.key_columns, key, strict=True)))
+        return found[0]
 
     def insert(self, tx: Tx, nouns: Sequence[N]) -> None:
         """Insert new nouns. A key that is there already fails the transaction (Again)."""

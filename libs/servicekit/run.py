@@ -79,6 +79,7 @@ class Service:
     posting_outcome: UseCase[PostingOutcome] | None = None
     own_inboxes: Sequence[str] = ()  # consumers of local records, beside the reader
     streams_of_all: bool = False  # hears every service
+    says_group: bool = True  # has facts of no plant
     before_serving: Callable[[Kit], Awaitable[None]] | None = None  # what must stand before the first call
 
 
@@ -101,7 +102,8 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
         telemetry.instrument(database.engines)
         broker = Broker(settings.nats_url, StreamRules.load(settings.streams_file), name)
         stack.push_async_callback(broker.close)
-        relay = Relay(database, broker, [slot_of(name, plant) for plant in (*settings.plants, GROUP)])
+        places = (*settings.plants, GROUP) if service.says_group else settings.plants
+        relay = Relay(database, broker, [slot_of(name, plant) for plant in places])
         door = Door(database, service.store, relay.told)
         consumers = [name, *service.own_inboxes]
         inboxes = {
@@ -173,7 +175,9 @@ def _slots_heard(service: Service, plants: Sequence[str]) -> list[str]:
     if service.streams_of_all:
         others = ["master_data", "production", "inventory", "edge_bridge", "gateway"]
     else:
-        others = sorted({SERVICE_OF[fact_type.split(".")[1]] for fact_type in service.handlers})
+        others = sorted(
+            {SERVICE_OF[fact_type.split(".")[1]] for fact_type in service.handlers} - {service.store.service}
+        )
     return [slot_of(other, place) for other in others for place in places if (other, place) != ("edge_bridge", GROUP)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -100,7 +100,7 @@ def context_of(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def span_in_order_trace(name: str, kept: str, incoming: str, start_ns: int, **attributes: str) -> Span:
+def span_in_order_trace(name: str, kept: str, incoming: str, start_ns: int, attributes: Mapping[str, str]) -> Span:
     """A span of a business step, in the order's own trace.
 
     `kept` is the trace kept with the order, `incoming` the caller's. Where they are one trace the caller's span is the
@@ -110,7 +110,7 @@ def span_in_order_trace(name: str, kept: str, incoming: str, start_ns: int, **at
     parent = theirs if mine is None or (theirs is not None and theirs.trace_id == mine.trace_id) else mine
     links = [Link(theirs)] if theirs is not None and parent is not theirs else []
     context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent is not None else Context()
-    named = {key.replace("__", "."): value for key, value in attributes.items() if value}
+    named = {key: value for key, value in attributes.items() if value}
     return tracer.start_span(
         name, context=context, kind=SpanKind.CONSUMER, links=links, start_time=start_ns, attributes=named
     )

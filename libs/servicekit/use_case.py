@@ -28,6 +28,7 @@ class Fact:
     occur_time: datetime
     business_key: BusinessKey | None = None
     is_late: bool = False
+    traceparent: str = ""  # given: the fact belongs to this order's trace, not to its command's
 
 
 @dataclass(frozen=True, slots=True)

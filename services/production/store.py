@@ -8,11 +8,9 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import sqlalchemy as sa
-
 from servicekit.clock import instant, micros
 from servicekit.domain import BusinessKey, Quantity, plain
-from servicekit.rows import Rows, scaled, unscaled
+from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.production.domain.confirmation import (
     SECOND,
@@ -32,20 +30,8 @@ from services.production.domain.work_order import (
     WorkOrderMissing,
 )
 
-METADATA = sa.MetaData()
-
-
-def _table(name: str, text: str, big: str = "", small: str = "", flags: str = "") -> sa.Table:
-    """Columns by type, in the migration's words; amounts and instants are big integers."""
-    columns: list[sa.Column[Any]] = [sa.Column(column, sa.Text) for column in text.split()]
-    columns += [sa.Column(column, sa.BigInteger) for column in big.split()]
-    columns += [sa.Column(column, sa.Integer) for column in small.split()]
-    columns += [sa.Column(column, sa.Boolean) for column in flags.split()]
-    return sa.Table(name, METADATA, *columns)
-
-
 PLANTS = Rows(
-    _table("plants", "plant_id time_zone", "over_delivery_percent"),
+    table("plants", "plant_id time_zone", "over_delivery_percent"),
     Plant,
     key=("plant_id",),
     from_row=lambda r: Plant(r.plant_id, r.time_zone, unscaled(r.over_delivery_percent)),
@@ -57,7 +43,7 @@ PLANTS = Rows(
 )
 
 ITEMS = Rows(
-    _table("items", "plant_id item_id unit_code", flags="is_lot_tracked"),
+    table("items", "plant_id item_id unit_code", flags="is_lot_tracked"),
     Item,
     key=("plant_id", "item_id"),
     from_row=lambda r: Item(r.plant_id, r.item_id, r.unit_code, bool(r.is_lot_tracked)),
@@ -121,7 +107,7 @@ def _work_order_row(o: WorkOrder) -> Mapping[str, Any]:
 
 
 WORK_ORDERS = Rows(
-    _table(
+    table(
         "work_orders",
         "work_order_id plant_id erp_order_number item_id unit_code bill_of_materials_id routing_id "
         "planned_start_date due_date state mes_order_number traceparent",
@@ -136,7 +122,7 @@ WORK_ORDERS = Rows(
 )
 
 OPERATIONS = Rows(
-    _table(
+    table(
         "operations",
         "work_order_id description work_centre_id variance_told",
         "good scrap counted_good counted_scrap",
@@ -173,7 +159,7 @@ OPERATIONS = Rows(
 )
 
 COMPONENTS = Rows(
-    _table("component_allocations", "work_order_id item_id unit_code lot_id", "quantity", "line"),
+    table("component_allocations", "work_order_id item_id unit_code lot_id", "quantity", "line"),
     ComponentAllocation,
     key=("work_order_id", "line"),
     owner=("work_order_id",),
@@ -245,7 +231,7 @@ def _confirmation_row(c: Confirmation) -> Mapping[str, Any]:
 
 
 CONFIRMATIONS = Rows(
-    _table(
+    table(
         "confirmations",
         "confirmation_id source_system document_type document_number document_line plant_id work_order_id "
         "unit_code scraps consumptions output_lot_id operator_id shift_id",
@@ -260,7 +246,7 @@ CONFIRMATIONS = Rows(
 )
 
 TOTALS = Rows(
-    _table("work_order_totals", "work_order_id total_kind name lot_id unit_code", "quantity"),
+    table("work_order_totals", "work_order_id total_kind name lot_id unit_code", "quantity"),
     Total,
     key=("work_order_id", "total_kind", "name", "lot_id"),
     owner=("work_order_id",),

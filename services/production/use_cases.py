@@ -251,7 +251,6 @@ confirm_operation = UseCase(
         "labour",
         "consumptions",
         "output_lot_id",
-        "occur_time",
         "operator_id",
         "is_final",
     ),

@@ -27,7 +27,7 @@ from isthmus.inventory.v1 import inventory_transaction_pb2 as isthmus_dot_invent
 from isthmus.inventory.v1 import shipment_pb2 as isthmus_dot_inventory_dot_v1_dot_shipment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+isthmus/inventory/v1/inventory_events.proto\x12\x14isthmus.inventory.v1\x1a isthmus/common/v1/quantity.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\"~\n\x0eInventoryMoved\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12@\n\x0ctransactions\x18\x03 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\"\x9c\x01\n\x0cOutputStored\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x64ocument_id\x18\x06 \x01(\t\"q\n\rGoodsReceived\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"C\n\x0fShipmentAdvised\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"]\n\x11ShipmentConfirmed\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x16\n\x0ework_order_ids\x18\x02 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+isthmus/inventory/v1/inventory_events.proto\x12\x14isthmus.inventory.v1\x1a isthmus/common/v1/quantity.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\"~\n\x0eInventoryMoved\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12@\n\x0ctransactions\x18\x03 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\"\x9c\x01\n\x0cOutputStored\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x64ocument_id\x18\x06 \x01(\t\"\x88\x01\n\rGoodsReceived\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\"\xba\x01\n\rOutputShipped\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x13\n\x0bshipment_id\x18\x03 \x01(\t\x12\x1b\n\x13\x65rp_delivery_number\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x0e\n\x06lot_id\x18\x06 \x01(\t\x12-\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"C\n\x0fShipmentAdvised\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"]\n\x11ShipmentConfirmed\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x16\n\x0ework_order_ids\x18\x02 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,10 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INVENTORYMOVED']._serialized_end=316
   _globals['_OUTPUTSTORED']._serialized_start=319
   _globals['_OUTPUTSTORED']._serialized_end=475
-  _globals['_GOODSRECEIVED']._serialized_start=477
-  _globals['_GOODSRECEIVED']._serialized_end=590
-  _globals['_SHIPMENTADVISED']._serialized_start=592
-  _globals['_SHIPMENTADVISED']._serialized_end=659
-  _globals['_SHIPMENTCONFIRMED']._serialized_start=661
-  _globals['_SHIPMENTCONFIRMED']._serialized_end=754
+  _globals['_GOODSRECEIVED']._serialized_start=478
+  _globals['_GOODSRECEIVED']._serialized_end=614
+  _globals['_OUTPUTSHIPPED']._serialized_start=617
+  _globals['_OUTPUTSHIPPED']._serialized_end=803
+  _globals['_SHIPMENTADVISED']._serialized_start=805
+  _globals['_SHIPMENTADVISED']._serialized_end=872
+  _globals['_SHIPMENTCONFIRMED']._serialized_start=874
+  _globals['_SHIPMENTCONFIRMED']._serialized_end=967
 # @@protoc_insertion_point(module_scope)

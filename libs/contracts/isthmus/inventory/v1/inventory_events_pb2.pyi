@@ -89,7 +89,7 @@ Global___OutputStored: _TypeAlias = OutputStored  # noqa: Y015
 
 @_typing.final
 class GoodsReceived(_message.Message):
-    """The warehouse took in a lot. Order key: the lot as lot:<lot_id>."""
+    """The warehouse took in a lot. Order key: the work order that made it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,9 +97,11 @@ class GoodsReceived(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     LOT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     item_id: _builtins.str
     lot_id: _builtins.str
+    work_order_id: _builtins.str
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
     def __init__(
@@ -109,14 +111,55 @@ class GoodsReceived(_message.Message):
         item_id: _builtins.str = ...,
         lot_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
+        work_order_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GoodsReceived: _TypeAlias = GoodsReceived  # noqa: Y015
+
+@_typing.final
+class OutputShipped(_message.Message):
+    """A lot of a work order left with a shipment: the end of the order's way. Order key: the work order that made it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SHIPMENT_ID_FIELD_NUMBER: _builtins.int
+    ERP_DELIVERY_NUMBER_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    work_order_id: _builtins.str
+    shipment_id: _builtins.str
+    erp_delivery_number: _builtins.str
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        shipment_id: _builtins.str = ...,
+        erp_delivery_number: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_delivery_number", b"erp_delivery_number", "item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "shipment_id", b"shipment_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OutputShipped: _TypeAlias = OutputShipped  # noqa: Y015
 
 @_typing.final
 class ShipmentAdvised(_message.Message):

@@ -1,0 +1,225 @@
+"""Fills one empty Tryton through proteus, the official client, in process: runs inside the ERP's own environment.
+
+Documents are made by the ordinary business methods, so they get the states and numbers that a user would give them.
+"""
+
+import datetime as dt
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from proteus import Model, Wizard
+from proteus import config as pconfig
+
+HOME = Path(sys.argv[1])
+PLAN = json.loads((HOME / "plan.json").read_text())
+SEED = PLAN["seed"]
+UNIT_FIELD = "unit" if int(SEED["series"].split(".")[0]) >= 7 else "uom"  # renamed in 6.8
+config = pconfig.set_trytond("sqlite:///erp", user="admin", config_file=str(HOME / "trytond.conf"))
+TODAY = dt.date.today()
+
+
+def first(name, *domain):
+    found = Model.get(name).find(list(domain), limit=1)
+    return found[0] if found else None
+
+
+def made(model, **values):
+    record = Model.get(model)()
+    for field, value in values.items():
+        setattr(record, field, value)
+    record.save()
+    return record
+
+
+def company():
+    for item in Model.get("ir.module.config_wizard.item").find([("state", "!=", "done")]):
+        item.state = "done"
+        item.save()
+    euro = first("currency.currency", ("code", "=", "EUR"))
+    if euro is None:
+        euro = Model.get("currency.currency")(
+            name="Euro", symbol="€", code="EUR", numeric_code="978", rounding=Decimal("0.01"), digits=2
+        )
+        euro.rates.new(date=dt.date(2020, 1, 1), rate=Decimal(1))
+        euro.save()
+    wizard = Wizard("company.company.config")
+    wizard.execute("company")
+    wizard.form.party = party(SEED["company"], "OWN-1")
+    wizard.form.currency = euro
+    wizard.execute("add")
+    config._context = Model.get("res.user").get_preferences(True, config.context)
+    return first("company.company"), euro
+
+
+def party(name, code):
+    record = Model.get("party.party")(name=name)
+    record.code = code
+    address = record.addresses[0] if record.addresses else record.addresses.new()
+    address.city = SEED["city"]
+    record.save()
+    return record
+
+
+def gateway_user(owner):
+    operator = made("company.employee", party=party("Operator One", "EMP-1"), company=owner)
+    user = Model.get("res.user")(name="Isthmus gateway", login="gateway", email="gateway@example.com")
+    user.password = PLAN["passwords"]["gateway"]
+    user.companies.append(owner)
+    user.company = owner
+    user.employees.append(Model.get("company.employee")(operator.id))
+    user.employee = operator
+    # Least privilege: "Stock Cancellation" lets a user cancel a DONE order from 8.0 on, which reverses the stock.
+    for group in Model.get("res.group").find([]):
+        wanted = group.name.startswith(("Stock", "Production", "Product Admin"))
+        if wanted and not any(word in group.name for word in ("Cancellation", "Force")):
+            user.groups.append(Model.get("res.group")(group.id))
+    user.save()
+
+
+def places():
+    warehouse = first("stock.location", ("type", "=", "warehouse"))
+    scrap = made("stock.location", name="Scrap", code="SCRAP", type="lost_found")
+    correction = made("stock.location", name="Correction", code="CORRECTION", type="lost_found")
+    warehouse.waste_locations.append(Model.get("stock.location")(scrap.id))
+    warehouse.save()
+    return warehouse, scrap, correction
+
+
+def item(data, producible=False):
+    unit = first("product.uom", ("symbol", "=", data["unit"]))
+    template = Model.get("product.template")(name=data["name"], code=data["code"], type="goods", default_uom=unit)
+    template.list_price = Decimal(data["cost"]) * 2
+    if "cost_price_method" in template._fields:
+        template.cost_price_method = "fixed"
+    template.producible = producible
+    if data["is_lot_tracked"]:
+        template.lot_required = ["storage", "production", "customer", "supplier"]
+    if "shelf_life_state" in template._fields:
+        template.shelf_life_state = template.expiration_state = "none"
+    (product,) = template.products
+    product.cost_price = Decimal(data["cost"])
+    template.save()
+    return template.products[0]
+
+
+def opening(products, storage):
+    inventory = Model.get("stock.inventory")(location=storage, date=TODAY)
+    inventory.save()
+    for data, product in products:
+        for number, quantity in data["opening"]:
+            line = inventory.lines.new()
+            line.product, line.quantity = product, float(quantity)
+            if number:
+                line.lot = made("stock.lot", product=product, number=number)
+    inventory.save()
+    inventory.click("confirm")
+
+
+def recipe(product, components, owner, warehouse):
+    bom = Model.get("production.bom")(name=f"{SEED['product']['code']} v1")
+    for (data, quantity), part in components:
+        line = bom.inputs.new()
+        line.product, line.quantity = part, float(quantity)
+        setattr(line, UNIT_FIELD, first("product.uom", ("symbol", "=", data["unit"])))
+    output = bom.outputs.new()
+    output.product, output.quantity = product, 1
+    setattr(output, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
+    bom.save()
+    routing = Model.get("production.routing")(name=f"{SEED['product']['code']} routing")
+    line = made("production.work.center", name="Line 1", company=owner, warehouse=warehouse)
+    centres = {}
+    for number, (name, centre, category, cost) in enumerate(SEED["operations"], 1):
+        kind = first("production.work.center.category", ("name", "=", category)) or made(
+            "production.work.center.category", name=category
+        )
+        centres[name] = made(
+            "production.work.center",
+            name=centre,
+            parent=line,
+            category=kind,
+            company=owner,
+            warehouse=warehouse,
+            cost_method="hour",
+            cost_price=Decimal(cost),
+        )
+        step = routing.steps.new()
+        step.operation = made("production.routing.operation", name=name, work_center_category=kind)
+        step.sequence = number * 10
+    routing.boms.append(Model.get("production.bom")(bom.id))
+    routing.save()
+    link = product.boms.new()
+    link.bom, link.routing = Model.get("production.bom")(bom.id), Model.get("production.routing")(routing.id)
+    product.save()
+    return bom, routing, line, centres
+
+
+def order(number, quantity, product, parts, release):
+    bom, routing, line, centres = parts
+    record = Model.get("production")()
+    record.planned_date = TODAY + dt.timedelta(days=1 + number)
+    record.reference = f"PLAN-{number:03d}"
+    record.product, record.bom = product, Model.get("production.bom")(bom.id)
+    setattr(record, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
+    record.quantity = float(quantity)
+    record.routing = Model.get("production.routing")(routing.id)
+    record.work_center = Model.get("production.work.center")(line.id)
+    record.save()
+    if release:
+        record.click("wait")
+        for work in record.works:
+            work.work_center = Model.get("production.work.center")(centres[work.operation.name].id)
+            work.save()
+        record.reload()
+    return {"id": record.id, "number": record.number, "reference": record.reference, "quantity": quantity}
+
+
+def delivery(number, quantity, product, warehouse, euro, customer):
+    shipment = Model.get("stock.shipment.out")(customer=customer, planned_date=TODAY, reference=f"SO-{9000 + number}")
+    move = shipment.outgoing_moves.new()
+    move.product, move.quantity = product, float(quantity)
+    setattr(move, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
+    move.from_location = warehouse.output_location
+    move.to_location = first("stock.location", ("type", "=", "customer"))
+    move.unit_price, move.currency = Decimal(SEED["product"]["cost"]) * 2, euro
+    shipment.save()
+    shipment.click("wait")
+    return {"id": shipment.id, "number": shipment.number, "quantity": quantity}
+
+
+def main():
+    owner, euro = company()
+    gateway_user(owner)
+    warehouse, scrap, correction = places()
+    product = item(SEED["product"], producible=True)
+    components = [((data, quantity), item(data)) for data, quantity in SEED["components"]]
+    opening([(data, part) for (data, _), part in components], warehouse.storage_location)
+    parts = recipe(product, components, owner, warehouse)
+    customer = party(f"Stadtwerke {SEED['city']}", "CUST-100")
+    orders = [order(n, q, product, parts, True) for n, q in enumerate(SEED["orders"], 1)]
+    drafts = [order(n, q, product, parts, False) for n, q in enumerate(SEED["drafts"], len(orders) + 1)]
+    deliveries = [delivery(n, q, product, warehouse, euro, customer) for n, q in enumerate(SEED["deliveries"], 1)]
+    facts = {
+        "plant": SEED["plant_id"],
+        "series": SEED["series"],
+        "database": "erp",
+        "company": owner.id,
+        "users": PLAN["passwords"],
+        "item": SEED["product"]["code"],
+        "locations": {
+            "storage": warehouse.storage_location.id,
+            "scrap": scrap.id,
+            "correction": correction.id,
+            "warehouse": warehouse.id,
+        },
+        "products": {SEED["product"]["code"]: product.id, **{d["code"]: p.id for (d, _), p in components}},
+        "orders": orders,
+        "drafts": drafts,
+        "deliveries": deliveries,
+    }
+    (HOME / "seed.json").touch(mode=0o600)
+    (HOME / "seed.json").write_text(json.dumps(facts, indent=1))
+
+
+main()

@@ -1,0 +1,1 @@
+"""Foreign systems that we play ourselves: separate processes that speak only their own protocol (README.md)."""

@@ -1,0 +1,78 @@
+"""What the supervisor needs of a plant system, whatever its protocol. Two MES drivers and one line driver fill it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from servicekit.postings import PostingKind
+from services.edge_bridge.domain.station import StationState
+
+
+class DriverAway(Exception):
+    """The plant system does not answer; the text says how."""
+
+
+class MesDriver(Protocol):
+    """A plant's MES: a feed of records to read, and changes to ask for."""
+
+    connector_id: str
+    name: str
+
+    async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
+        """Records after a position, each with the position behind it. Raises DriverAway."""
+
+    async def mark_read(self, record: PlantRecord) -> None:
+        """The record is on our disk; sources that keep a flag get it now. Raises DriverAway."""
+
+    def posting_kinds(self) -> Mapping[str, PostingKind]:
+        """What the MES can be asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a station said at one moment of its own clock."""
+
+    station_id: str
+    good: int
+    scrap: int
+    state: StationState
+    cycle_time_ms: int
+    fault_code: int
+    mes_order_number: str
+    operation_sequence: int
+    source_time: datetime
+    is_uncertain: bool
+
+
+class LineDriver(Protocol):
+    """A line: observations as they come. Ends by raising DriverAway."""
+
+    connector_id: str
+    name: str
+
+    def observations(self) -> AsyncIterator[Sequence[Observation]]:
+        """Changes of stations, in the order of the device's clock."""
+
+
+@dataclass(slots=True)
+class Health:
+    """How a connector does, for the status page."""
+
+    connector_id: str
+    driver: str
+    is_connected: bool = False
+    last_record_time: datetime | None = None
+    last_error: str = ""
+
+
+@dataclass(slots=True)
+class Connectors:
+    """What this bridge is connected to."""
+
+    mes: MesDriver
+    line: LineDriver | None
+    health: dict[str, Health] = field(default_factory=dict)

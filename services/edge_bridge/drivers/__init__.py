@@ -1,0 +1,1 @@
+"""One file per protocol of a plant; the only importers of protocol libraries."""

@@ -1,0 +1,163 @@
+"""What each plant system's records mean: pure functions from a plant record to a report, one per dialect of records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from servicekit.domain import BusinessKey, DomainError, Quantity, exact
+from servicekit.wire import time_of
+from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
+from services.edge_bridge.wire import Consumption, ReportConfirmation, ReportReversal, Scrap
+
+Report = ReportConfirmation | ReportReversal
+REST_UNITS = {"ST": "C62", "KG": "KGM", "G": "GRM", "L": "LTR", "M": "MTR"}
+STAGING_UNITS = {"KS": "C62", "KG": "KGM"}
+MINUTE = Decimal(60)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A record's fields, with refusals that name record and field."""
+
+    record: PlantRecord
+    values: Mapping[str, str]
+    units: Mapping[str, str]
+    number: Callable[[str], Decimal]
+
+    def text(self, name: str) -> str:
+        if not self.values.get(name):
+            raise RecordFieldMissing(connector_id=self.record.connector_id, record_id=self.record.record_id, field=name)
+        return self.values[name]
+
+    def unreadable(self, name: str, value: object) -> DomainError:
+        return RecordFieldUnreadable(
+            connector_id=self.record.connector_id, record_id=self.record.record_id, field=name, value=value
+        )
+
+    def amount(self, name: str, text: str) -> Decimal:
+        try:
+            return exact(self.number(text))
+        except (InvalidOperation, ValueError, DomainError) as error:
+            raise self.unreadable(name, text) from error
+
+    def quantity(self, name: str, text: str, unit: str) -> Quantity:
+        if unit not in self.units:
+            raise self.unreadable(f"{name} unit", unit)
+        return Quantity(self.amount(name, text), self.units[unit])
+
+    def whole(self, name: str) -> int:
+        text = self.text(name)
+        if not text.isascii() or not text.isdigit():
+            raise self.unreadable(name, text)
+        return int(text)
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        """A list of small objects, kept in one field as JSON text."""
+        try:
+            rows = json.loads(self.values.get(name) or "[]")
+            return [{str(key): "" if value is None else str(value) for key, value in row.items()} for row in rows]
+        except (ValueError, AttributeError, TypeError) as error:
+            raise self.unreadable(name, self.values.get(name)) from error
+
+
+def _fields(record: PlantRecord, units: Mapping[str, str], number: Callable[[str], Decimal]) -> Fields:
+    return Fields(record, {field.name: field.value for field in record.fields}, units, number)
+
+
+def comma_number(text: str) -> Decimal:
+    """12,500 is twelve and a half: this MES writes a decimal comma and no thousands sign."""
+    if "." in text:
+        raise ValueError(text)
+    return Decimal(text.replace(",", "."))
+
+
+def rest_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
+    """A report of the assembly MES of aachen."""
+    fields = _fields(record, REST_UNITS, comma_number)
+    key = BusinessKey(record.connector_id, "confirmation", fields.text("meldung"))
+    read_time = time_of(record.read_time)
+    if fields.values.get("storno_von"):
+        wrong = BusinessKey(record.connector_id, "confirmation", fields.text("storno_von"))
+        key = BusinessKey(record.connector_id, "reversal", fields.text("meldung"))
+        reason = fields.values.get("grund") or "cancelled in the MES"
+        return ReportReversal(key, plant_id, "", fields.text("auftrag"), wrong, reason, read_time, is_late)
+    unit = fields.text("einheit")
+    return ReportConfirmation(
+        business_key=key,
+        plant_id=plant_id,
+        work_order_id="",
+        mes_order_number=fields.text("auftrag"),
+        operation_sequence=fields.whole("vorgang"),
+        good=fields.quantity("gut", fields.text("gut"), unit),
+        scraps=tuple(
+            Scrap(fields.quantity("ausschuss", row.get("menge", ""), unit), row.get("grund") or "UNKNOWN")
+            for row in fields.rows("ausschuss")
+        ),
+        labour=Quantity(fields.amount("zeit_min", fields.text("zeit_min")) * MINUTE, "SEC"),
+        consumptions=tuple(
+            Consumption(
+                row.get("artikel", ""),
+                row.get("charge", ""),
+                fields.quantity("verbrauch", row.get("menge", ""), row.get("einheit", "")),
+            )
+            for row in fields.rows("verbrauch")
+        ),
+        output_lot_id=fields.values.get("charge_aus", ""),
+        occur_time=_instant(fields, "ende"),
+        operator_id=fields.values.get("werker", ""),
+        is_final=fields.values.get("letzte") == "True",
+        is_late=is_late,
+    )
+
+
+def _instant(fields: Fields, name: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(fields.text(name))
+    except ValueError as error:
+        raise fields.unreadable(name, fields.values[name]) from error
+    if instant.tzinfo is None:
+        raise fields.unreadable(name, fields.values[name])
+    return instant
+
+
+def staging_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
+    """A row of CONFIRM_OUT of the legacy MES of brno. Its clock is not to be trusted: the time is when we read it."""
+    fields = _fields(record, STAGING_UNITS, Decimal)
+    read_time = time_of(record.read_time)
+    key = BusinessKey(record.connector_id, "confirmation", record.record_id)
+    if fields.values.get("CANCELS"):
+        wrong = BusinessKey(record.connector_id, "confirmation", fields.text("CANCELS_RECORD"))
+        key = BusinessKey(record.connector_id, "reversal", record.record_id)
+        return ReportReversal(
+            key, plant_id, "", fields.text("MES_NO"), wrong, "cancelled in the MES", read_time, is_late
+        )
+    unit = fields.text("UOM")
+    scrap = fields.values.get("SCRAP", "")
+    lost = fields.quantity("SCRAP", scrap, unit) if scrap else None
+    return ReportConfirmation(
+        business_key=key,
+        plant_id=plant_id,
+        work_order_id="",
+        mes_order_number=fields.text("MES_NO"),
+        operation_sequence=fields.whole("OP_NO"),
+        good=fields.quantity("GOOD", fields.text("GOOD"), unit),
+        scraps=(Scrap(lost, fields.values.get("SCRAP_CODE") or "UNKNOWN"),) if lost and lost.value else (),
+        labour=Quantity(fields.amount("MINUTES", fields.values.get("MINUTES") or "0") * MINUTE, "SEC"),
+        consumptions=tuple(
+            Consumption(row["ITEM"], row["LOT"], fields.quantity("QTY", row["QTY"], row["UOM"]))
+            for row in fields.rows("PARTS")
+        ),
+        output_lot_id=fields.values.get("LOT_OUT", ""),
+        occur_time=read_time,
+        operator_id=fields.values.get("OPERATOR", ""),
+        is_final=fields.values.get("LAST") == "Y",
+        is_late=is_late,
+    )
+
+
+MAPPINGS: Mapping[str, Callable[..., Report]] = {"rest_mes": rest_mes, "staging_mes": staging_mes}

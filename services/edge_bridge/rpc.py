@@ -1,0 +1,29 @@
+"""The edge bridge's gRPC servicer: unwrap, call, wrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceServicer
+from servicekit import clock
+from servicekit.run import Kit
+from services.edge_bridge import queries, use_cases, wire
+from services.edge_bridge.driver import Connectors
+
+
+class EdgeService(EdgeServiceServicer):
+    """The door in the plant."""
+
+    def __init__(self, kit: Kit, connectors: Connectors) -> None:
+        self._kit, self._connectors = kit, connectors
+
+    async def ConfirmOperation(self, request: Any, context: Any) -> Any:
+        return await self._kit.door.run(use_cases.confirm_operation, wire.confirmation(request))
+
+    async def ReverseConfirmation(self, request: Any, context: Any) -> Any:
+        return await self._kit.door.run(use_cases.reverse_confirmation, wire.reversal(request, clock.now()))
+
+    async def GetEdgeStatus(self, request: Any, context: Any) -> Any:
+        plant_id, health = self._kit.settings.plant_id, list(self._connectors.health.values())
+        is_linked = self._kit.broker.is_connected
+        return await self._kit.database.read(lambda tx: queries.edge_status(tx, plant_id, health, is_linked=is_linked))

@@ -1,0 +1,134 @@
+"""Keeps the bridge connected to its plant: connect, detect loss, back off, resume; records are safe before they are marked."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+import structlog
+
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import clock
+from servicekit.domain import DomainError
+from servicekit.inbox import Delivery
+from servicekit.run import Kit
+from services.edge_bridge import use_cases, wire
+from services.edge_bridge.driver import Connectors, DriverAway, Health, LineDriver, MesDriver, Observation
+from services.edge_bridge.store import FEEDS
+
+log = structlog.get_logger()
+POLL_SECONDS = 0.2
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+ORDER_FIELDS = ("auftrag", "MES_NO")  # where a record names the MES's order
+
+
+def envelope_of(record: PlantRecord, plant_id: str, *, is_late: bool) -> Envelope:
+    """A record as a fact of its own source: the same record read again is the same fact."""
+    fields = {field.name: field.value for field in record.fields}
+    number = next((fields[name] for name in ORDER_FIELDS if fields.get(name)), record.record_id)
+    content = "|".join(
+        [record.connector_id, record.feed, record.record_id, *(f"{k}={v}" for k, v in sorted(fields.items()))]
+    )
+    envelope = Envelope(
+        event_id=hashlib.sha256(content.encode()).hexdigest()[:32],
+        plant_id=plant_id,
+        order_key=f"mes:{number}",
+        subject_id=record.record_id,
+        correlation_id=number,
+        is_late=is_late,
+    )
+    envelope.occur_time.CopyFrom(record.read_time)
+    envelope.record_time.FromDatetime(clock.now())
+    envelope.data.Pack(record)
+    return envelope
+
+
+async def follow_mes(kit: Kit, mes: MesDriver, health: Health) -> None:
+    """Read the MES's feed for ever."""
+    inbox = kit.inboxes[mes.connector_id]
+    failures = 0
+    while True:
+        try:
+            position = await _position(kit, mes.connector_id)
+            records = await mes.records(position)
+            if records:
+                await _take(kit, mes, records)
+                health.last_record_time = clock.now()
+            await inbox.retry_due()
+            health.is_connected, health.last_error, failures = True, "", 0
+            await asyncio.sleep(0 if records else POLL_SECONDS)
+        except (DriverAway, DomainError) as fault:
+            failures = await _back_off(health, str(fault), failures)
+
+
+async def _take(kit: Kit, mes: MesDriver, records: Sequence[tuple[PlantRecord, str]]) -> None:
+    is_late = not kit.broker.is_connected
+    plant_id = kit.settings.plant_id
+    deliveries = [Delivery(envelope_of(record, plant_id, is_late=is_late)) for record, _ in records]
+    await kit.inboxes[mes.connector_id].take(deliveries)
+    await kit.door.run(use_cases.advance_feed, wire.AdvanceFeed(mes.connector_id, records[-1][1]))
+    for record, _ in records:
+        await mes.mark_read(record)
+
+
+async def _position(kit: Kit, feed_id: str) -> str:
+    found = await kit.database.read(lambda tx: FEEDS.select(tx, "feed_id = ?", (feed_id,)))
+    return found[0].position if found else ""
+
+
+async def follow_line(kit: Kit, line: LineDriver, health: Health) -> None:
+    """Follow the line for ever; every observation is on disk before the next is taken."""
+    failures = 0
+    while True:
+        try:
+            await _observe(kit, line, health, line.observations())
+        except (DriverAway, DomainError) as fault:
+            failures = await _back_off(health, str(fault), failures)
+        else:
+            failures = 0
+
+
+async def _observe(kit: Kit, line: LineDriver, health: Health, stream: AsyncIterator[Sequence[Observation]]) -> None:
+    is_first = True  # what moved while we were away belongs to no order that we can name
+    async for observations in stream:
+        health.is_connected, health.last_error, health.last_record_time = True, "", clock.now()
+        for seen in observations:
+            await kit.door.run(use_cases.observe_station, _command(kit, line, seen, is_first=is_first))
+        is_first = False
+
+
+def _command(kit: Kit, line: LineDriver, seen: Observation, *, is_first: bool) -> wire.ObserveStation:
+    return wire.ObserveStation(
+        plant_id=kit.settings.plant_id,
+        line_id=line.connector_id,
+        station_id=seen.station_id,
+        mes_order_number="" if is_first else seen.mes_order_number,
+        operation_sequence=seen.operation_sequence,
+        good=seen.good,
+        scrap=seen.scrap,
+        state=seen.state,
+        cycle_time_ms=seen.cycle_time_ms,
+        fault_code=seen.fault_code,
+        source_time=seen.source_time,
+        is_uncertain=seen.is_uncertain or is_first,
+        is_late=not kit.broker.is_connected,
+    )
+
+
+async def _back_off(health: Health, fault: str, failures: int) -> int:
+    pause = PAUSES[min(failures, len(PAUSES) - 1)]
+    if health.is_connected or not failures:
+        log.warning("connector away", connector=health.connector_id, fault=fault, seconds=pause)
+    health.is_connected, health.last_error = False, fault
+    await asyncio.sleep(pause)
+    return failures + 1
+
+
+def loops(kit: Kit, connectors: Connectors) -> list[Awaitable[None]]:
+    """The bridge's own tasks."""
+    found: list[Awaitable[None]] = [follow_mes(kit, connectors.mes, connectors.health[connectors.mes.connector_id])]
+    if connectors.line is not None:
+        found.append(follow_line(kit, connectors.line, connectors.health[connectors.line.connector_id]))
+    return found

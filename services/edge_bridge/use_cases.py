@@ -1,0 +1,201 @@
+"""What changes something in the plant's bridge: per verb what to load, and a pure decision. The kit saves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from isthmus.edge.v1 import edge_service_pb2 as messages
+from isthmus.edge.v1.edge_events_pb2 import ConfirmationReported
+from servicekit.postings import PostingOutcome
+from servicekit.rows import Key
+from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
+from services.edge_bridge import wire
+from services.edge_bridge.domain.plant_order import (
+    Feed,
+    MesNumber,
+    PlantMismatch,
+    PlantOrder,
+    RecordOrderUnknown,
+)
+from services.edge_bridge.domain.station import Station, StationState
+from services.edge_bridge.store import FEEDS, MES_NUMBERS, PLANT_ORDERS, STATIONS
+
+# --- orders to the MES
+
+
+def decide_give(seen: Seen, command: wire.GiveToMes, now: datetime) -> Decision:
+    """Keep the order in the plant, and ask its MES for the step."""
+    known = seen.get(PLANT_ORDERS.key(command.order.work_order_id))
+    if known is None and command.step != wire.RELEASE:
+        return Decision(
+            moot="a step of an order that this plant was never given", traceparent=command.order.traceparent
+        )
+    order = known or command.order
+    changed = [order] if known is None else []
+    return Decision(changed=changed, postings=[wire.mes_posting(command, order)], traceparent=order.traceparent)
+
+
+give_to_mes = UseCase(
+    name="give_to_mes",
+    loads=lambda c, seen: [PLANT_ORDERS.key(c.order.work_order_id)],
+    decide=decide_give,
+)
+
+
+def decide_mes_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> Decision:
+    """The MES took or refused a step: say so to the hub, and keep the MES's number."""
+    order = seen.one(PLANT_ORDERS.key(command.posting.order_key))
+    step = wire.STEP_OF_KIND[command.posting.kind]
+    if command.state == "unknown":
+        return Decision(moot=f"no answer of the MES to {step} yet", traceparent=order.traceparent)
+    if command.state == "refused":
+        fact = wire.refused(order, step, command.text or command.reason)
+        return Decision(facts=[_order_fact(fact, order, now)], traceparent=order.traceparent)
+    known = order.known_as(command.answer.get("mes_order_number", ""))
+    changed: list[object] = [known] if known != order else []
+    number = MES_NUMBERS.key(known.mes_order_number)
+    if known.mes_order_number and seen.get(number) is None:
+        changed.append(MesNumber(known.mes_order_number, known.work_order_id))
+    return Decision(
+        changed=changed, facts=[_order_fact(wire.accepted(known, step), known, now)], traceparent=order.traceparent
+    )
+
+
+def _mes_outcome_loads(command: PostingOutcome, seen: Seen) -> list[Key[Any]]:
+    number = command.answer.get("mes_order_number", "")
+    return [PLANT_ORDERS.key(command.posting.order_key), *([MES_NUMBERS.key(number)] if number else [])]
+
+
+mes_outcome = UseCase(name="mes_outcome", loads=_mes_outcome_loads, decide=decide_mes_outcome)
+
+
+def _order_fact(data: Any, order: PlantOrder, at: datetime, **more: Any) -> Fact:
+    return Fact(data, order.plant_id, order.work_order_id, order.work_order_id, at, **more)
+
+
+# --- reports of plant systems and apps
+
+
+def _reported_order(seen: Seen, command: wire.ReportConfirmation | wire.ReportReversal) -> PlantOrder:
+    """The order that a report is about, by our id or by the MES's number."""
+    if command.work_order_id:
+        order = seen.one(PLANT_ORDERS.key(command.work_order_id))
+    else:
+        number = seen.get(MES_NUMBERS.key(command.mes_order_number))
+        if number is None:
+            raise RecordOrderUnknown(order_number=command.mes_order_number, record=command.business_key)
+        order = seen.one(PLANT_ORDERS.key(number.work_order_id))
+    if order.plant_id != command.plant_id:
+        raise PlantMismatch(plant_id=command.plant_id, bridge_plant_id=order.plant_id)
+    return order
+
+
+def _report_loads(command: wire.ReportConfirmation | wire.ReportReversal, seen: Seen) -> list[Key[Any]]:
+    if command.work_order_id:
+        return [PLANT_ORDERS.shared(command.work_order_id)]
+    number = seen.get(MES_NUMBERS.shared(command.mes_order_number))
+    orders = [PLANT_ORDERS.shared(number.work_order_id)] if number is not None else []
+    return [MES_NUMBERS.shared(command.mes_order_number), *orders]
+
+
+def decide_report(seen: Seen, command: wire.ReportConfirmation, now: datetime) -> Decision:
+    """Take a confirmation on the plant's disk; the hub books it when it arrives there."""
+    order = _reported_order(seen, command)
+    said = wire.confirmation_message(command, order)
+    fact = _order_fact(
+        ConfirmationReported(confirmation=said),
+        order,
+        command.occur_time,
+        business_key=command.business_key,
+        is_late=command.is_late,
+    )
+    return Decision(
+        facts=[fact],
+        answer=messages.ConfirmOperationResponse(confirmation=said),
+        traceparent=order.traceparent,
+    )
+
+
+confirm_operation = UseCase(
+    name="confirm_operation",
+    loads=_report_loads,
+    decide=decide_report,
+    fingerprint=Fingerprint.of(
+        "plant_id",
+        "operation_sequence",
+        "good",
+        "scraps",
+        "labour",
+        "consumptions",
+        "output_lot_id",
+        "operator_id",
+        "is_final",
+    ),
+    answers=messages.ConfirmOperationResponse,
+)
+
+
+def decide_reversal(seen: Seen, command: wire.ReportReversal, now: datetime) -> Decision:
+    """Take a reversal on the plant's disk."""
+    order = _reported_order(seen, command)
+    fact = _order_fact(
+        wire.reversal_reported(command, order),
+        order,
+        command.occur_time,
+        business_key=command.business_key,
+        is_late=command.is_late,
+    )
+    answer = messages.ReverseConfirmationResponse(accepted=True)
+    return Decision(facts=[fact], answer=answer, traceparent=order.traceparent)
+
+
+reverse_confirmation = UseCase(
+    name="reverse_confirmation",
+    loads=_report_loads,
+    decide=decide_reversal,
+    fingerprint=Fingerprint.of("plant_id", "confirmation_key"),
+    answers=messages.ReverseConfirmationResponse,
+)
+
+
+# --- the line
+
+
+def decide_observation(seen: Seen, command: wire.ObserveStation, now: datetime) -> Decision:
+    """Say what a station counted since we last looked; evidence, never a booking."""
+    key = STATIONS.key(command.station_id)
+    known = seen.get(key)
+    if known is None:  # counters before our first look belong to nobody we know
+        first = Station(command.station_id, command.good, command.scrap, 1, StationState.UNKNOWN, command.fault_code)
+        observed = first.observe(command.good, command.scrap, command.state, command.fault_code)
+    else:
+        observed = known.observe(command.good, command.scrap, command.state, command.fault_code)
+    if observed.is_nothing():
+        return Decision(changed=[observed.after] if known is None else [])
+    number = seen.get(MES_NUMBERS.shared(command.mes_order_number)) if command.mes_order_number else None
+    order = seen.get(PLANT_ORDERS.shared(number.work_order_id)) if number is not None else None
+    event = wire.production_event(command, observed, order.work_order_id if order else "")
+    order_key = order.work_order_id if order else f"station:{command.station_id}"
+    fact = Fact(event, command.plant_id, order_key, command.station_id, command.source_time, is_late=command.is_late)
+    return Decision(changed=[observed.after], facts=[fact], traceparent=order.traceparent if order else "")
+
+
+def _observation_loads(command: wire.ObserveStation, seen: Seen) -> list[Key[Any]]:
+    wanted: list[Key[Any]] = [STATIONS.key(command.station_id)]
+    if command.mes_order_number:
+        number = seen.get(MES_NUMBERS.shared(command.mes_order_number))
+        wanted.append(MES_NUMBERS.shared(command.mes_order_number))
+        wanted += [PLANT_ORDERS.shared(number.work_order_id)] if number is not None else []
+    return wanted
+
+
+observe_station = UseCase(name="observe_station", loads=_observation_loads, decide=decide_observation)
+
+
+def decide_feed(seen: Seen, command: wire.AdvanceFeed, now: datetime) -> Decision:
+    """Remember how far a feed is read; only after what was read is safe."""
+    return Decision(changed=[Feed(command.feed_id, command.position)])
+
+
+advance_feed = UseCase(name="advance_feed", loads=lambda c, seen: [FEEDS.key(c.feed_id)], decide=decide_feed)

@@ -1,0 +1,79 @@
+"""The gateway, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import grpc
+
+from isthmus.gateway.v1 import gateway_service_pb2
+from isthmus.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
+from servicekit.facts import handlers_of
+from servicekit.postings import PostingKind
+from servicekit.run import Kit, Service, run_service
+from servicekit.settings import load
+from services.gateway import clients, event_handlers, routes, use_cases, wire, wms
+from services.gateway.erp import tryton_postings
+from services.gateway.erp.canonical import ErpSettings
+from services.gateway.erp.tryton_client import TrytonClient
+from services.gateway.follower import Binding, Follower
+from services.gateway.rpc import GatewayService
+from services.gateway.settings import Settings
+from services.gateway.store import STORE
+
+
+def client_of(settings: Settings, plant_id: str) -> TrytonClient:
+    erp = settings.erps[plant_id]
+    password = erp.password_file.read_text(encoding="utf-8").strip()
+    return TrytonClient(ErpSettings(plant_id, erp.family, erp.url, erp.database, erp.user, password))
+
+
+def servicers(bindings: dict[str, Binding], kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
+    add_GatewayServiceServicer_to_server(GatewayService(bindings), server)
+    return [gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name]
+
+
+def posting_kinds(erps: Mapping[str, TrytonClient], kit: Kit) -> Mapping[tuple[str, str], PostingKind]:
+    kinds = {
+        (wire.erp_of(plant_id), kind): maker
+        for plant_id, client in erps.items()
+        for kind, maker in tryton_postings.posting_kinds(client).items()
+    }
+    settings = kit.settings
+    if settings.wms_url and settings.wms_api_key_file:
+        api_key = settings.wms_api_key_file.read_text(encoding="utf-8").strip()
+        made = wms.posting_kinds(settings.wms_url, api_key)
+        kinds |= {(wire.WMS, kind): maker for kind, maker in made.items()}
+    return kinds
+
+
+def loops(erps: Mapping[str, TrytonClient], bindings: Mapping[str, Binding], kit: Kit) -> Iterable[Awaitable[None]]:
+    settings: Settings = kit.settings
+    called = clients.connect(settings.master_data, settings.production, settings.inventory)
+    for plant_id, client in erps.items():
+        yield Follower(kit, called, client, bindings[plant_id]).serve()
+    if settings.webhook_listen and settings.webhook_secret_file:
+        secret = settings.webhook_secret_file.read_text(encoding="utf-8").strip()
+        yield routes.serve(called, settings.webhook_listen, secret)
+
+
+def main() -> None:
+    settings = load(Settings)
+    bindings = {plant_id: Binding(plant_id, erp.family) for plant_id, erp in settings.erps.items()}
+    erps = {plant_id: client_of(settings, plant_id) for plant_id in settings.erps}
+    service = Service(
+        store=STORE,
+        migrations=Path(__file__).parent / "migrations",
+        servicers=partial(servicers, bindings),
+        handlers=handlers_of(event_handlers),
+        posting_kinds=partial(posting_kinds, erps),
+        posting_outcome=use_cases.posting_outcome,
+        loops=partial(loops, erps, bindings),
+    )
+    run_service(service, settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Speaks Tryton's JSON-RPC: log-in, one log-in again when the session died, tagged values, and answers told apart."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from servicekit.postings import Away, NoAnswer, Refused
+from services.gateway.erp.canonical import ErpSettings
+from services.gateway.erp.tryton_dialects import SERVER_PATHS, Dialect, dialect_of
+
+GZIP_MAGIC = b"\x1f\x8b"
+BODY_MOST = 16 * 1024 * 1024
+
+
+class Stale(Exception):
+    """The record was changed since it was read: read it again."""
+
+
+def plain_json(value: Any) -> Any:
+    """Python values as Tryton's tagged JSON. Amounts leave as numbers: Tryton's own quantities are floats."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        utc = value.astimezone(UTC)
+        parts = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+        return {"__class__": "datetime", **{part: getattr(utc, part) for part in parts}}
+    if isinstance(value, date):
+        return {"__class__": "date", "year": value.year, "month": value.month, "day": value.day}
+    if isinstance(value, timedelta):
+        return {"__class__": "timedelta", "seconds": value.total_seconds()}
+    if isinstance(value, dict):
+        return {name: plain_json(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(part) for part in value]
+    return value
+
+
+def from_tagged(value: dict[str, Any]) -> Any:
+    """One JSON object, tagged or not."""
+    tag = value.get("__class__")
+    if tag == "Decimal":
+        return Decimal(value["decimal"])
+    if tag == "datetime":
+        parts = ("year", "month", "day", "hour", "minute", "second", "microsecond")
+        return datetime(*(value[part] for part in parts), tzinfo=UTC)  # type: ignore[misc]
+    if tag == "date":
+        return date(value["year"], value["month"], value["day"])
+    if tag == "timedelta":
+        return timedelta(seconds=float(value["seconds"]))
+    return value
+
+
+def read_json(body: bytes) -> Any:
+    """8.x says gzip in its header also when the body is plain: the magic decides."""
+    if body[:2] == GZIP_MAGIC:
+        body = gzip.decompress(body)
+    return json.loads(body, object_hook=from_tagged, parse_float=Decimal)
+
+
+class TrytonClient:
+    """One plant's ERP. Not safe for two log-ins at once; the gateway has one client a plant."""
+
+    def __init__(self, settings: ErpSettings, *, timeout: float = 10.0) -> None:
+        self._settings = settings
+        # Bodies are read raw because of the header that lies; httpx must not decode them.
+        self._http = httpx.AsyncClient(base_url=settings.url, timeout=timeout, headers={"Accept-Encoding": "gzip"})
+        self._authorization = ""
+        self._number = 0
+        self.context: dict[str, Any] = {}
+        self.version = ""
+        self._dialect: Dialect | None = None
+
+    @property
+    def dialect(self) -> Dialect:
+        assert self._dialect is not None, "connect first"
+        return self._dialect
+
+    async def connect(self) -> None:
+        """Find the release and its dialect, then log in. Raises ErpReleaseUnknown, Refused, Away, NoAnswer."""
+        for path in SERVER_PATHS:
+            status, body = await self._send(path, "common.server.version", [])
+            if status == httpx.codes.OK:
+                self.version = str(body["result"])
+                break
+        else:
+            raise Refused("ERP_UNREADABLE", f"{self._settings.url} does not answer as a Tryton server")
+        self._dialect = dialect_of(self.version)
+        await self._log_in()
+
+    async def _log_in(self) -> None:
+        login = [self._settings.user, {"password": self._settings.password}, "en"]
+        self._authorization = ""
+        status, body = await self._send(self._path, "common.db.login", login)
+        if status != httpx.codes.OK or not body.get("result"):
+            raise Refused("ERP_LOGIN_REFUSED", f"{self._settings.user} at {self._settings.url}: HTTP {status}")
+        user_id, token = body["result"][:2]  # 8.x adds a third element
+        session = f"{self._settings.user}:{user_id}:{token}".encode()
+        self._authorization = f"Session {base64.b64encode(session).decode()}"
+        self.context = await self.call("model.res.user.get_preferences", True)
+
+    @property
+    def _path(self) -> str:
+        return f"/{self._settings.database}{self.dialect.rpc_path}"
+
+    async def model(self, model: str, method: str, *arguments: Any, context: dict[str, Any] | None = None) -> Any:
+        """Call a model's method with the user's context. Raises Refused, Stale, Away, NoAnswer."""
+        return await self.call(f"model.{model}.{method}", *arguments, context=context)
+
+    async def call(self, method: str, *arguments: Any, context: dict[str, Any] | None = None) -> Any:
+        parameters = [*arguments, {**self.context, **(context or {})}]
+        status, body = await self._send(self._path, method, parameters)
+        if status == httpx.codes.UNAUTHORIZED:
+            await self._log_in()
+            status, body = await self._send(self._path, method, parameters)
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise NoAnswer(f"{method}: HTTP {status}")
+        if status != httpx.codes.OK:
+            raise Refused("ERP_CONTRACT_FAULT", f"{method}: HTTP {status}")
+        if "error" in body:
+            kind, *words = body["error"]
+            if kind == "ConcurrencyException":
+                raise Stale(str(words))
+            raise Refused("ERP_REFUSED", f"{kind}: {' '.join(str(word) for word in _flat(words))}"[:2000])
+        return body["result"]
+
+    async def _send(self, path: str, method: str, parameters: list[Any]) -> tuple[int, Any]:
+        self._number += 1
+        request = {"id": self._number, "method": method, "params": plain_json(parameters)}
+        headers = {"Content-Type": "application/json"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        try:
+            async with self._http.stream("POST", path, content=json.dumps(request), headers=headers) as answer:
+                raw = bytearray()
+                async for part in answer.aiter_raw():
+                    raw += part
+                    if len(raw) > BODY_MOST:
+                        raise NoAnswer(f"{method}: the answer is longer than {BODY_MOST} bytes")
+                is_json = answer.status_code == httpx.codes.OK
+                return answer.status_code, read_json(bytes(raw)) if is_json else None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise Away(f"{self._settings.url}: {error}") from error
+        except (httpx.HTTPError, ValueError) as error:
+            raise NoAnswer(f"{method}: {error or type(error).__name__}") from error
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def _flat(words: Any) -> list[Any]:
+    return [part for word in words for part in (_flat(word) if isinstance(word, list) else [word])]

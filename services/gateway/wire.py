@@ -1,0 +1,202 @@
+"""The gateway's words on the wire and in the domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from isthmus.gateway.v1 import erp_postings_pb2, gateway_events_pb2
+from isthmus.inventory.v1.inventory_events_pb2 import OutputStored, ShipmentAdvised, ShipmentConfirmed
+from isthmus.production.v1.production_events_pb2 import (
+    ConfirmationReversed,
+    OperationConfirmed,
+    WorkOrderCompleted,
+    WorkOrderTotals,
+)
+from servicekit.domain import BusinessKey
+from servicekit.facts import EventMeta
+from servicekit.postings import PostingOutcome
+from servicekit.use_case import PlannedPosting
+from servicekit.wire import quantity_of
+from services.gateway.domain.erp_order import ErpOrder, Step
+from services.gateway.erp.canonical import ErpOrder as SeenOrder
+
+WMS = "wms"
+ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt"})
+
+
+def erp_of(plant_id: str) -> str:
+    """The partner id, and the source system, of a plant's ERP."""
+    return f"erp-{plant_id}"
+
+
+def work_order_id(plant_id: str, erp_order_number: str) -> str:
+    return f"{plant_id}-{erp_order_number}"
+
+
+def order_key(plant_id: str, document_type: str, number: str, line: str = "") -> BusinessKey:
+    return BusinessKey(erp_of(plant_id), document_type, number, line)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeOrder:
+    seen: SeenOrder
+    erp_release: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTold:
+    """The plant side was told of an order's content, or refused it."""
+
+    work_order_id: str
+    step: Step
+    content: str
+    refused_step: str = ""
+    refusal_reason: str = ""
+    refusal_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceErp:
+    plant_id: str
+    watermark: str
+    release: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteInErp:
+    work_order_id: str
+    totals: WorkOrderTotals
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectInErp:
+    """A confirmation or reversal that came when the order may be complete in the ERP already."""
+
+    work_order_id: str
+    document_id: str
+    totals: WorkOrderTotals
+
+
+@dataclass(frozen=True, slots=True)
+class AskPartner:
+    """A change that follows from a fact as it is."""
+
+    posting: PlannedPosting
+    traceparent: str
+
+
+def content_of(seen: SeenOrder) -> str:
+    """What the plant must know of an order: quantity and dates. Allocations change under our own postings."""
+    order = seen.work_order
+    days = [
+        f"{day.year}-{day.month}-{day.day}" if order.HasField(name) else ""
+        for name, day in (("planned_start_date", order.planned_start_date), ("due_date", order.due_date))
+    ]
+    return "|".join([str(quantity_of(order.planned_quantity)), *days])
+
+
+def erp_order_noticed(order: ErpOrder, seen: SeenOrder, erp_release: str) -> Any:
+    return gateway_events_pb2.ErpOrderNoticed(
+        plant_id=order.plant_id,
+        work_order_id=order.work_order_id,
+        erp_order_number=order.erp_order_number,
+        item_id=order.item_id,
+        quantity=seen.work_order.planned_quantity,
+        erp_release=erp_release,
+    )
+
+
+def complete(event: WorkOrderCompleted) -> CompleteInErp:
+    return CompleteInErp(event.work_order.work_order_id, event.totals)
+
+
+def correct(event: OperationConfirmed | ConfirmationReversed) -> CorrectInErp:
+    """One confirmation's amounts as totals; a reversal's come with the opposite sign."""
+    said, totals = event.confirmation, WorkOrderTotals()
+    if event.is_last_operation and quantity_of(said.good_quantity).value:
+        totals.outputs.add(lot_id=said.output_lot_id, quantity=said.good_quantity)
+    totals.consumptions.extend(said.consumptions)
+    suffix = "/reversed" if isinstance(event, ConfirmationReversed) else ""
+    return CorrectInErp(said.work_order_id, f"{said.confirmation_id}{suffix}", totals)
+
+
+def complete_posting(order: ErpOrder, totals: WorkOrderTotals) -> PlannedPosting:
+    payload = erp_postings_pb2.CompleteWorkOrder(
+        erp_order_number=order.erp_order_number, item_id=order.item_id, totals=totals
+    )
+    partner = erp_of(order.plant_id)
+    key = f"{order.work_order_id}/complete"
+    return PlannedPosting(partner, "complete_work_order", order.plant_id, order.work_order_id, key, payload)
+
+
+def correct_posting(order: ErpOrder, command: CorrectInErp) -> PlannedPosting:
+    payload = erp_postings_pb2.CorrectWorkOrder(
+        erp_order_number=order.erp_order_number, item_id=order.item_id, totals=command.totals
+    )
+    partner = erp_of(order.plant_id)
+    key = f"{order.work_order_id}/{command.document_id}"
+    return PlannedPosting(partner, "correct_work_order", order.plant_id, order.work_order_id, key, payload)
+
+
+def announce_receipt(event: OutputStored, meta: EventMeta) -> AskPartner:
+    payload = erp_postings_pb2.AnnounceReceipt(
+        plant_id=event.plant_id, item_id=event.item_id, lot_id=event.lot_id, quantity=event.quantity
+    )
+    key = event.document_id
+    planned = PlannedPosting(WMS, "announce_receipt", event.plant_id, event.work_order_id, key, payload)
+    return AskPartner(planned, meta.traceparent)
+
+
+def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> AskPartner:
+    shipment = event.shipment
+    payload = erp_postings_pb2.AnnounceShipment(shipment=shipment)
+    planned = PlannedPosting(
+        WMS, "announce_shipment", shipment.plant_id, shipment.shipment_id, shipment.shipment_id, payload
+    )
+    return AskPartner(planned, meta.traceparent)
+
+
+def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> AskPartner:
+    shipment = event.shipment
+    payload = erp_postings_pb2.ShipDelivery(
+        erp_delivery_number=shipment.erp_delivery_number, shipped_lots=shipment.shipped_lots
+    )
+    key = f"{shipment.shipment_id}/ship"
+    planned = PlannedPosting(
+        erp_of(shipment.plant_id), "ship_delivery", shipment.plant_id, shipment.shipment_id, key, payload
+    )
+    return AskPartner(planned, meta.traceparent)
+
+
+def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
+    posting = outcome.posting
+    common = {
+        "posting_id": posting.posting_id,
+        "plant_id": posting.plant_id,
+        "partner_id": posting.partner_id,
+        "posting_kind": posting.kind,
+        "work_order_id": posting.order_key if posting.kind in ORDER_KINDS else "",
+    }
+    if outcome.state == "acknowledged":
+        figures = [
+            gateway_events_pb2.PostingFigure(name=name, value=value) for name, value in sorted(outcome.answer.items())
+        ]
+        return gateway_events_pb2.PostingAcknowledged(**common, foreign_number=outcome.foreign_id, figures=figures)
+    if outcome.state == "refused":
+        return gateway_events_pb2.PostingRefused(**common, refusal_reason=outcome.reason, refusal_text=outcome.text)
+    return gateway_events_pb2.PostingUnknown(**common)
+
+
+def step_refused(order: ErpOrder, command: RecordTold) -> Any:
+    """The plant side refused what the ERP changed."""
+    return gateway_events_pb2.PostingRefused(
+        posting_id=f"{command.work_order_id}/{command.refused_step}",
+        plant_id=order.plant_id,
+        partner_id="production",
+        posting_kind=f"{command.refused_step}_work_order",
+        work_order_id=order.work_order_id,
+        refusal_reason=command.refusal_reason,
+        refusal_text=command.refusal_text,
+    )

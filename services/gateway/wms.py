@@ -1,0 +1,150 @@
+"""The cloud WMS: what it is asked for, and what its webhooks mean. The only place that knows its shapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment
+from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
+from servicekit.domain import BusinessKey, DomainError, Kind
+from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
+from servicekit.wire import key_message, timestamp
+
+UNITS = {"C62": "EA", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
+CODES = {unit: code for code, unit in UNITS.items()}
+SETTLE = timedelta(seconds=12)
+TIMEOUT = 4.0
+
+
+class WebhookUnreadable(DomainError):
+    """The webhook's body is not what its type promises."""
+
+    reason, kind = "WEBHOOK_UNREADABLE", Kind.INVALID
+
+
+class WmsStep:
+    """One kind of document at the WMS. It keeps our reference and answers the same for the same: look, then ask."""
+
+    settle_time = SETTLE
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        raise NotImplementedError
+
+    async def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        try:
+            answer = await self._http.request(method, path, **more)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Away(str(error)) from error
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+        if answer.is_server_error:
+            raise NoAnswer(f"HTTP {answer.status_code}")
+        body: dict[str, Any] = answer.json()
+        if answer.is_client_error:
+            raise Refused("WMS_REFUSED", str(body.get("error") or answer.status_code))
+        return body
+
+    async def find(self, posting: Posting) -> Found | None:
+        path, _ = self.document(posting)
+        items = (await self.call("GET", path, params={"clientReference": posting.key}))["items"]
+        if not items:
+            return None
+        return Found(str(items[0]["id"]), is_booked=True, answer={"wms_document": str(items[0]["id"])})
+
+    async def draft(self, posting: Posting) -> str:
+        return ""
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        path, body = self.document(posting)
+        await self.call("POST", path, json=body)
+
+    async def read(self, posting: Posting, foreign_id: str) -> Found:
+        return await self.find(posting) or Found("", is_booked=False)
+
+
+class AnnouncesReceipt(WmsStep):
+    """A lot comes in; what was announced wrongly is taken back as an adjustment."""
+
+    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        said: AnnounceReceipt = posting.payload
+        body = {
+            "site": said.plant_id,
+            "clientReference": posting.key,
+            "sku": said.item_id,
+            "lot": said.lot_id,
+            "quantity": said.quantity.value,
+            "uom": UNITS[said.quantity.unit_code],
+        }
+        is_back = Decimal(said.quantity.value) < 0
+        return ("/v2/adjustments" if is_back else "/v2/inbound-notices"), body
+
+
+class AnnouncesShipment(WmsStep):
+    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        said: AnnounceShipment = posting.payload
+        lines = [
+            {"sku": line.item_id, "quantity": line.quantity.value, "uom": UNITS[line.quantity.unit_code]}
+            for line in said.shipment.lines
+        ]
+        body = {
+            "site": said.shipment.plant_id,
+            "clientReference": posting.key,
+            "shipTo": said.shipment.customer_name or "unknown",
+            "lines": lines,
+        }
+        return "/v2/outbound-orders", body
+
+
+def posting_kinds(url: str, api_key: str) -> Mapping[str, PostingKind]:
+    """What the gateway can ask the WMS for."""
+    http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, headers={"x-api-key": api_key})
+    return {"announce_receipt": AnnouncesReceipt(http), "announce_shipment": AnnouncesShipment(http)}
+
+
+def read_webhook(body: bytes) -> ConfirmReceiptRequest | ConfirmShipmentRequest | None:
+    """What a webhook asks of inventory; None: nothing. WEBHOOK_UNREADABLE."""
+    try:
+        event = json.loads(body, parse_float=Decimal)
+        kind, data = event["type"], event["data"]
+        occur_time = datetime.fromisoformat(event["timestamp"]).astimezone(UTC)
+        if kind == "inbound.received":
+            return _receipt(data, occur_time)
+        if kind == "outbound.shipped":
+            return _shipment(data, occur_time)
+    except (ValueError, KeyError, TypeError) as error:
+        raise WebhookUnreadable(problem=f"{type(error).__name__}: {error}") from error
+    return None
+
+
+def _receipt(data: dict[str, Any], occur_time: datetime) -> ConfirmReceiptRequest:
+    request = ConfirmReceiptRequest(
+        business_key=key_message(BusinessKey("wms", "receipt", str(data["clientReference"]))),
+        plant_id=data["site"],
+        item_id=data["sku"],
+        lot_id=data["lot"],
+        occur_time=timestamp(occur_time),
+    )
+    request.quantity.value, request.quantity.unit_code = str(data["quantity"]), CODES[data["uom"]]
+    return request
+
+
+def _shipment(data: dict[str, Any], occur_time: datetime) -> ConfirmShipmentRequest:
+    request = ConfirmShipmentRequest(
+        business_key=key_message(BusinessKey("wms", "shipment", str(data["clientReference"]))),
+        shipment_id=data["clientReference"],
+        occur_time=timestamp(occur_time),
+    )
+    units = {line["sku"]: CODES[line["uom"]] for line in data["lines"]}
+    for pick in data["picks"]:
+        lot = request.shipped_lots.add(item_id=pick["sku"], lot_id=pick["lot"])
+        lot.quantity.value, lot.quantity.unit_code = str(pick["quantity"]), units[pick["sku"]]
+    return request

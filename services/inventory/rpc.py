@@ -1,0 +1,37 @@
+"""Inventory's gRPC servicer: unwrap, call, wrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceServicer
+from servicekit.run import Kit
+from services.inventory import queries, use_cases, wire
+
+
+class InventoryService(InventoryServiceServicer):
+    """Stock, receipts and shipments."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._door, self._database = kit.door, kit.database
+
+    async def OpenStock(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.open_stock, wire.open_stock(request))
+
+    async def ConfirmReceipt(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.confirm_receipt, wire.confirm_receipt(request))
+
+    async def AdviseShipment(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.advise_shipment, wire.advise_shipment(request))
+
+    async def ConfirmShipment(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.confirm_shipment, wire.confirm_shipment(request))
+
+    async def GetShipment(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_shipment(tx, request))
+
+    async def ListStock(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_stock(tx, request))
+
+    async def ListInventoryTransactions(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_inventory_transactions(tx, request))

@@ -1,0 +1,133 @@
+"""Inventory's tables, and how their rows become nouns."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from servicekit.clock import instant, micros
+from servicekit.domain import Quantity, plain
+from servicekit.rows import Rows, scaled, table, unscaled
+from servicekit.use_case import Store
+from services.inventory.domain.ledger import Lot, LotMissing, Movement, Stock, Transaction
+from services.inventory.domain.shipment import Line, Shipment, ShipmentMissing, ShipmentState, ShippedLot
+
+LOTS = Rows(
+    table("lots", "plant_id item_id lot_id work_order_id traceparent"),
+    Lot,
+    key=("plant_id", "item_id", "lot_id"),
+    from_row=lambda r: Lot(r.plant_id, r.item_id, r.lot_id, r.work_order_id, r.traceparent),
+    to_row=lambda n: {
+        "plant_id": n.plant_id,
+        "item_id": n.item_id,
+        "lot_id": n.lot_id,
+        "work_order_id": n.work_order_id,
+        "traceparent": n.traceparent,
+    },
+    missing=LotMissing,
+)
+
+STOCKS = Rows(
+    table("stocks", "plant_id item_id lot_id location_id unit_code", "quantity"),
+    Stock,
+    key=("plant_id", "item_id", "lot_id", "location_id"),
+    from_row=lambda r: Stock(
+        r.plant_id, r.item_id, r.lot_id, r.location_id, Quantity(unscaled(r.quantity), r.unit_code)
+    ),
+    to_row=lambda s: {
+        "plant_id": s.plant_id,
+        "item_id": s.item_id,
+        "lot_id": s.lot_id,
+        "location_id": s.location_id,
+        "quantity": scaled(s.quantity.value),
+        "unit_code": s.quantity.unit_code,
+    },
+)
+
+TRANSACTIONS = Rows(
+    table(
+        "inventory_transactions",
+        "transaction_id plant_id item_id lot_id location_id movement unit_code work_order_id document_id reason_code",
+        "quantity occur_time record_time",
+    ),
+    Transaction,
+    key=("transaction_id",),
+    insert_only=True,
+    from_row=lambda r: Transaction(
+        r.transaction_id,
+        r.plant_id,
+        r.item_id,
+        r.lot_id,
+        r.location_id,
+        Movement(r.movement),
+        Quantity(unscaled(r.quantity), r.unit_code),
+        r.work_order_id,
+        r.document_id,
+        instant(r.occur_time),
+        instant(r.record_time),
+        r.reason_code,
+    ),
+    to_row=lambda t: {
+        "transaction_id": t.transaction_id,
+        "plant_id": t.plant_id,
+        "item_id": t.item_id,
+        "lot_id": t.lot_id,
+        "location_id": t.location_id,
+        "movement": t.movement.value,
+        "quantity": scaled(t.quantity.value),
+        "unit_code": t.quantity.unit_code,
+        "work_order_id": t.work_order_id,
+        "document_id": t.document_id,
+        "occur_time": micros(t.occur_time),
+        "record_time": micros(t.record_time),
+        "reason_code": t.reason_code,
+    },
+)
+
+
+def _shipment(r: Any) -> Shipment:
+    lines = [Line(item, Quantity(Decimal(amount), unit)) for item, amount, unit in json.loads(r.lines)]
+    lots = [ShippedLot(i, lot, Quantity(Decimal(amount), unit)) for i, lot, amount, unit in json.loads(r.shipped_lots)]
+    return Shipment(
+        shipment_id=r.shipment_id,
+        plant_id=r.plant_id,
+        erp_delivery_number=r.erp_delivery_number,
+        customer_name=r.customer_name,
+        planned_date=date.fromisoformat(r.planned_date) if r.planned_date else None,
+        lines=tuple(lines),
+        state=ShipmentState(r.state),
+        shipped_lots=tuple(lots),
+        traceparent=r.traceparent,
+        version=r.version,
+    )
+
+
+SHIPMENTS = Rows(
+    table(
+        "shipments",
+        "shipment_id plant_id erp_delivery_number customer_name planned_date lines state shipped_lots traceparent",
+        "version",
+    ),
+    Shipment,
+    key=("shipment_id",),
+    from_row=_shipment,
+    to_row=lambda s: {
+        "shipment_id": s.shipment_id,
+        "plant_id": s.plant_id,
+        "erp_delivery_number": s.erp_delivery_number,
+        "customer_name": s.customer_name,
+        "planned_date": s.planned_date.isoformat() if s.planned_date else None,
+        "lines": json.dumps([[n.item_id, plain(n.quantity.value), n.quantity.unit_code] for n in s.lines]),
+        "state": s.state.value,
+        "shipped_lots": json.dumps(
+            [[n.item_id, n.lot_id, plain(n.quantity.value), n.quantity.unit_code] for n in s.shipped_lots]
+        ),
+        "traceparent": s.traceparent,
+        "version": s.version,
+    },
+    missing=ShipmentMissing,
+)
+
+STORE = Store("inventory", (LOTS, STOCKS, TRANSACTIONS, SHIPMENTS))

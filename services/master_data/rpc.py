@@ -1,0 +1,37 @@
+"""Master data's gRPC servicer: unwrap, call, wrap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceServicer
+from servicekit.run import Kit
+from services.master_data import queries, use_cases, wire
+
+
+class MasterDataService(MasterDataServiceServicer):
+    """Items, bills of materials and routings."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._door, self._database = kit.door, kit.database
+
+    async def RecordItem(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_item, wire.record_item(request))
+
+    async def RecordBillOfMaterials(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_bill_of_materials, wire.record_bill_of_materials(request))
+
+    async def RecordRouting(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_routing, wire.record_routing(request))
+
+    async def GetItem(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_item(tx, request))
+
+    async def ListItems(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_items(tx, request))
+
+    async def GetBillOfMaterials(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_bill_of_materials(tx, request))
+
+    async def GetRouting(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_routing(tx, request))
