@@ -134,6 +134,8 @@ class Batch:
         return traceparent
 
     def _span(self, work: Work, name: str, kept: str, incoming: str, order_key: str) -> str:
+        if not work.use_case.is_traced:
+            return kept or incoming
         key = str(getattr(work.command, "business_key", ""))
         attributes = {"isthmus.order.key": order_key, "isthmus.business.key": key}
         span = telemetry.span_in_order_trace(name.replace("_", " "), kept, incoming, work.arrival_ns, attributes)

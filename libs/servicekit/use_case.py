@@ -81,6 +81,7 @@ class UseCase(Generic[C]):
     decide: Callable[[Seen, C, datetime], Decision]
     fingerprint: Fingerprint | None = None  # given: documents enter here, and claim their business key
     answers: type[Message] | None = None  # the response message that a claim keeps
+    is_traced: bool = True  # False for what happens too often to be a step of anybody's order
 
 
 class Seen:

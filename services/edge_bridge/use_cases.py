@@ -190,7 +190,7 @@ def _observation_loads(command: wire.ObserveStation, seen: Seen) -> list[Key[Any
     return wanted
 
 
-observe_station = UseCase(name="observe_station", loads=_observation_loads, decide=decide_observation)
+observe_station = UseCase(name="observe_station", loads=_observation_loads, decide=decide_observation, is_traced=False)
 
 
 def decide_feed(seen: Seen, command: wire.AdvanceFeed, now: datetime) -> Decision:
@@ -198,4 +198,6 @@ def decide_feed(seen: Seen, command: wire.AdvanceFeed, now: datetime) -> Decisio
     return Decision(changed=[Feed(command.feed_id, command.position)])
 
 
-advance_feed = UseCase(name="advance_feed", loads=lambda c, seen: [FEEDS.key(c.feed_id)], decide=decide_feed)
+advance_feed = UseCase(
+    name="advance_feed", loads=lambda c, seen: [FEEDS.key(c.feed_id)], decide=decide_feed, is_traced=False
+)

@@ -59,7 +59,7 @@ class Webhooks:
         is_receipt = isinstance(asked, ConfirmReceiptRequest)
         method = inventory.ConfirmReceipt if is_receipt else inventory.ConfirmShipment
         try:
-            answer = await method(asked, timeout=DEADLINE)  # type: ignore[arg-type]
+            answer = await method(asked, timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             code, reason, _ = from_rpc_error(error)
             return _refused(STATUS.get(code, 500), reason or code.name, error.details() or "")

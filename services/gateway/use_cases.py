@@ -54,7 +54,9 @@ def decide_advance(seen: Seen, command: wire.AdvanceErp, now: datetime) -> Decis
     return Decision(changed=[ErpFeed(command.plant_id, command.watermark, command.release)])
 
 
-advance_erp = UseCase(name="advance_erp", loads=lambda c, seen: [ERP_FEEDS.key(c.plant_id)], decide=decide_advance)
+advance_erp = UseCase(
+    name="advance_erp", loads=lambda c, seen: [ERP_FEEDS.key(c.plant_id)], decide=decide_advance, is_traced=False
+)
 
 
 def _order_fact(data: Any, order: ErpOrder, at: datetime) -> Fact:

@@ -18,7 +18,7 @@ from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
 from servicekit.postings import PostingOutcome
 from servicekit.use_case import PlannedPosting
-from servicekit.wire import quantity_of
+from servicekit.wire import date_of, quantity_of
 from services.gateway.domain.erp_order import ErpOrder, Step
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
@@ -90,11 +90,8 @@ class AskPartner:
 def content_of(seen: SeenOrder) -> str:
     """What the plant must know of an order: quantity and dates. Allocations change under our own postings."""
     order = seen.work_order
-    days = [
-        f"{day.year}-{day.month}-{day.day}" if order.HasField(name) else ""
-        for name, day in (("planned_start_date", order.planned_start_date), ("due_date", order.due_date))
-    ]
-    return "|".join([str(quantity_of(order.planned_quantity)), *days])
+    days = (date_of(order, "planned_start_date"), date_of(order, "due_date"))
+    return "|".join([str(quantity_of(order.planned_quantity)), *(day.isoformat() if day else "" for day in days)])
 
 
 def erp_order_noticed(order: ErpOrder, seen: SeenOrder, erp_release: str) -> Any:

@@ -370,6 +370,7 @@ count_pieces = UseCase(
     name="count_pieces",
     loads=lambda c, seen: [WORK_ORDERS.key(c.work_order_id), OPERATIONS.of(c.work_order_id)],
     decide=decide_count,
+    is_traced=False,
 )
 
 

@@ -114,6 +114,8 @@ class TrytonClient:
         return await self.call(f"model.{model}.{method}", *arguments, context=context)
 
     async def call(self, method: str, *arguments: Any, context: dict[str, Any] | None = None) -> Any:
+        if self._dialect is None:
+            await self.connect()
         parameters = [*arguments, {**self.context, **(context or {})}]
         status, body = await self._send(self._path, method, parameters)
         if status == httpx.codes.UNAUTHORIZED:

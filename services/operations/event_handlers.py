@@ -1,0 +1,15 @@
+"""What operations does when it hears a fact: it hears them all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from servicekit.facts import Do, EventMeta
+from services.operations import use_cases
+from services.operations.telling import tell
+
+
+def record_entry(content: Any, meta: EventMeta) -> Do | None:
+    """When anything is said about an order, put it in the order's timeline."""
+    told = tell(meta.fact_type, content)
+    return Do(use_cases.record_entry, use_cases.RecordEntry(told, meta)) if told is not None else None

@@ -1,0 +1,69 @@
+"""Operations' tables, and how their rows become nouns."""
+
+from __future__ import annotations
+
+from servicekit.clock import instant, micros
+from servicekit.rows import Rows, table
+from servicekit.use_case import Store
+from services.operations.domain.timeline import Entry, Number, OrderMissing, OrderReference
+
+ORDERS = Rows(
+    table("order_references", "work_order_id plant_id item_id trace_id"),
+    OrderReference,
+    key=("work_order_id",),
+    from_row=lambda r: OrderReference(r.work_order_id, r.plant_id, r.item_id, r.trace_id),
+    to_row=lambda o: {
+        "work_order_id": o.work_order_id,
+        "plant_id": o.plant_id,
+        "item_id": o.item_id,
+        "trace_id": o.trace_id,
+    },
+    missing=OrderMissing,
+)
+
+NUMBERS = Rows(
+    table("order_numbers", "number work_order_id"),
+    Number,
+    key=("number", "work_order_id"),
+    from_row=lambda r: Number(r.number, r.work_order_id),
+    to_row=lambda n: {"number": n.number, "work_order_id": n.work_order_id},
+)
+
+ENTRIES = Rows(
+    table(
+        "timeline_entries",
+        "event_id work_order_id plant_id text said_by fact_type",
+        "occur_time record_time",
+        flags="is_late is_alarm is_variance",
+    ),
+    Entry,
+    key=("event_id",),
+    from_row=lambda r: Entry(
+        event_id=r.event_id,
+        work_order_id=r.work_order_id,
+        plant_id=r.plant_id,
+        occur_time=instant(r.occur_time),
+        record_time=instant(r.record_time),
+        text=r.text,
+        said_by=r.said_by,
+        fact_type=r.fact_type,
+        is_late=bool(r.is_late),
+        is_alarm=bool(r.is_alarm),
+        is_variance=bool(r.is_variance),
+    ),
+    to_row=lambda e: {
+        "event_id": e.event_id,
+        "work_order_id": e.work_order_id,
+        "plant_id": e.plant_id,
+        "occur_time": micros(e.occur_time),
+        "record_time": micros(e.record_time),
+        "text": e.text,
+        "said_by": e.said_by,
+        "fact_type": e.fact_type,
+        "is_late": e.is_late,
+        "is_alarm": e.is_alarm,
+        "is_variance": e.is_variance,
+    },
+)
+
+STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES))

@@ -1,0 +1,191 @@
+"""Facts in business words: one small function a fact type; what has none stands in no timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from google.protobuf.message import Message
+
+from isthmus.common.v1.quantity_pb2 import Quantity
+from isthmus.edge.v1 import edge_events_pb2
+from isthmus.gateway.v1 import gateway_events_pb2
+from isthmus.inventory.v1 import inventory_events_pb2
+from isthmus.production.v1 import production_events_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`numbers` are new names of the order; `item_id` if the fact says it."""
+
+    work_order_id: str
+    text: str
+    numbers: Sequence[str] = ()
+    item_id: str = ""
+    is_alarm: bool = False
+    is_variance: bool = False
+
+
+UNITS = {"C62": "pcs", "KGM": "kg", "GRM": "g", "LTR": "l", "MTR": "m", "SEC": "s"}
+
+
+def amount(quantity: Quantity) -> str:
+    return f"{quantity.value} {UNITS.get(quantity.unit_code, quantity.unit_code)}"
+
+
+def _erp_order_noticed(e: Any) -> Told:
+    text = f"ERP ({e.erp_release}) released order {e.erp_order_number}: {amount(e.quantity)} of {e.item_id}"
+    return Told(e.work_order_id, text, [e.work_order_id, e.erp_order_number], e.item_id)
+
+
+def _released(e: Any) -> Told:
+    order = e.work_order
+    text = f"production took the order: {amount(order.planned_quantity)}, {len(order.operations)} operations"
+    return Told(order.work_order_id, text, [order.erp_order_number], order.item_id)
+
+
+def _changed(e: Any) -> Told:
+    due = e.work_order.due_date
+    text = f"the ERP changed the order: {amount(e.work_order.planned_quantity)}, due {due.year}-{due.month:02}-{due.day:02}"
+    return Told(e.work_order.work_order_id, text)
+
+
+def _cancelled(e: Any) -> Told:
+    return Told(e.work_order.work_order_id, f"the order was cancelled: {e.cancel_reason}")
+
+
+def _accepted(e: Any) -> Told:
+    words = {"release": f"MES accepted the order as {e.mes_order_number}", "change": "MES accepted the change"}
+    text = words.get(e.accepted_step, f"MES accepted the {e.accepted_step}")
+    return Told(e.work_order_id, text, [e.mes_order_number])
+
+
+def _refused(e: Any) -> Told:
+    return Told(e.work_order_id, f"MES refused the {e.refused_step}: {e.refusal_reason}", is_alarm=True)
+
+
+def _dispatched(e: Any) -> Told:
+    return Told(e.work_order.work_order_id, f"dispatched to the line as {e.work_order.mes_order_number}")
+
+
+def _declined(e: Any) -> Told:
+    text = f"production shows the refused {e.declined_step}: {e.decline_reason}"
+    return Told(e.work_order.work_order_id, text, is_alarm=True)
+
+
+def _reported(e: Any) -> Told:
+    said = e.confirmation
+    text = f"the plant reported operation {said.operation_sequence}: {amount(said.good_quantity)} good"
+    return Told(said.work_order_id, text)
+
+
+def _reversal_reported(e: Any) -> Told:
+    return Told(e.work_order_id, f"the plant takes a confirmation back: {e.reversal_reason}")
+
+
+def _confirmed(e: Any) -> Told:
+    said = e.confirmation
+    scrap = sum((Decimal(s.quantity.value) for s in said.scraps), Decimal(0))
+    lost = f", {scrap} scrap" if scrap else ""
+    lot = f", lot {said.output_lot_id}" if said.output_lot_id else ""
+    text = f"operation {said.operation_sequence} booked: {amount(said.good_quantity)} good{lost}{lot}, shift {said.shift_id}"
+    return Told(said.work_order_id, text, [said.output_lot_id] if said.output_lot_id else [])
+
+
+def _reversed(e: Any) -> Told:
+    said = e.confirmation
+    return Told(said.work_order_id, f"operation {said.operation_sequence} reversed: {e.reversal_reason}")
+
+
+def _completed(e: Any) -> Told:
+    order = e.work_order
+    text = f"order complete: {amount(order.good_quantity)} good, {amount(order.scrap_quantity)} scrap"
+    return Told(order.work_order_id, text)
+
+
+def _reopened(e: Any) -> Told:
+    return Told(e.work_order.work_order_id, "order has open quantity again")
+
+
+def _variance(e: Any) -> Told:
+    text = (
+        f"line and MES differ at operation {e.operation_sequence}: counted {amount(e.counted_good)} good and "
+        f"{amount(e.counted_scrap)} scrap, confirmed {amount(e.confirmed_good)} and {amount(e.confirmed_scrap)}"
+    )
+    return Told(e.work_order_id, text, is_alarm=True, is_variance=True)
+
+
+def _moved(e: Any) -> Told:
+    return Told(e.work_order_id, f"inventory booked {len(e.transactions)} ledger lines")
+
+
+def _stored(e: Any) -> Told:
+    return Told(e.work_order_id, f"output in stock: {amount(e.quantity)}, lot {e.lot_id}", [e.lot_id])
+
+
+def _received(e: Any) -> Told:
+    return Told(e.work_order_id, f"warehouse took in {amount(e.quantity)}, lot {e.lot_id}")
+
+
+def _shipped(e: Any) -> Told:
+    text = f"{amount(e.quantity)} of lot {e.lot_id} shipped with delivery {e.erp_delivery_number}"
+    return Told(e.work_order_id, text, [e.shipment_id])
+
+
+POSTINGS = {
+    "complete_work_order": "ERP completed the order",
+    "correct_work_order": "ERP took the correction",
+    "announce_receipt": "warehouse knows of the lot",
+}
+
+
+def _acknowledged(e: Any) -> Told:
+    figures = ", ".join(f"{f.name} {f.value}" for f in e.figures)
+    return Told(e.work_order_id, f"{POSTINGS.get(e.posting_kind, e.posting_kind)} ({figures})")
+
+
+def _posting_refused(e: Any) -> Told:
+    text = f"{e.partner_id} refused {e.posting_kind.replace('_', ' ')}: {e.refusal_reason} {e.refusal_text}"
+    return Told(e.work_order_id, text, is_alarm=True)
+
+
+def _posting_unknown(e: Any) -> Told:
+    return Told(e.work_order_id, f"no answer of {e.partner_id} to {e.posting_kind.replace('_', ' ')}: it is looked up")
+
+
+BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
+    gateway_events_pb2.ErpOrderNoticed: _erp_order_noticed,
+    gateway_events_pb2.PostingAcknowledged: _acknowledged,
+    gateway_events_pb2.PostingRefused: _posting_refused,
+    gateway_events_pb2.PostingUnknown: _posting_unknown,
+    production_events_pb2.WorkOrderReleased: _released,
+    production_events_pb2.WorkOrderChanged: _changed,
+    production_events_pb2.WorkOrderCancelled: _cancelled,
+    production_events_pb2.WorkOrderDispatched: _dispatched,
+    production_events_pb2.WorkOrderDeclined: _declined,
+    production_events_pb2.OperationConfirmed: _confirmed,
+    production_events_pb2.ConfirmationReversed: _reversed,
+    production_events_pb2.WorkOrderCompleted: _completed,
+    production_events_pb2.WorkOrderReopened: _reopened,
+    production_events_pb2.CounterVarianceFound: _variance,
+    edge_events_pb2.WorkOrderAccepted: _accepted,
+    edge_events_pb2.WorkOrderRefused: _refused,
+    edge_events_pb2.ConfirmationReported: _reported,
+    edge_events_pb2.ReversalReported: _reversal_reported,
+    inventory_events_pb2.InventoryMoved: _moved,
+    inventory_events_pb2.OutputStored: _stored,
+    inventory_events_pb2.GoodsReceived: _received,
+    inventory_events_pb2.OutputShipped: _shipped,
+}
+
+
+TELLERS = {message.DESCRIPTOR.full_name: teller for message, teller in BY_TYPE.items()}
+
+
+def tell(fact_type: str, content: Any) -> Told | None:
+    """The fact in business words; None if it belongs to no order's timeline."""
+    teller = TELLERS.get(fact_type)
+    told = teller(content) if teller is not None and content is not None else None
+    return told if told is not None and told.work_order_id else None

@@ -1,0 +1,66 @@
+"""What changes something in operations: a fact becomes a timeline entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from servicekit.facts import EventMeta
+from servicekit.rows import Key
+from servicekit.use_case import Decision, Seen, UseCase
+from services.operations.domain.timeline import Entry, Number, OrderReference
+from services.operations.store import ENTRIES, NUMBERS, ORDERS
+from services.operations.telling import Told
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    told: Told
+    meta: EventMeta
+
+
+def decide_entry(seen: Seen, command: RecordEntry, now: datetime) -> Decision:
+    """Add a fact to its order's timeline; the order's references grow with what it says."""
+    told, meta = command.told, command.meta
+    if seen.get(ENTRIES.key(meta.event_id)) is not None:
+        return Decision(moot="told before")
+    entry = Entry(
+        event_id=meta.event_id,
+        work_order_id=told.work_order_id,
+        plant_id=meta.plant_id,
+        occur_time=meta.occur_time,
+        record_time=meta.record_time,
+        text=told.text[:1000],
+        said_by=f"{meta.business_key.source_system} via {meta.producer_slot}"
+        if meta.business_key
+        else meta.producer_slot,
+        fact_type=meta.fact_type,
+        is_late=meta.is_late,
+        is_alarm=told.is_alarm,
+        is_variance=told.is_variance,
+    )
+    known = seen.get(ORDERS.key(told.work_order_id))
+    order = known or OrderReference(told.work_order_id, meta.plant_id, "", "")
+    trace_id = meta.traceparent.split("-")[1] if meta.traceparent else ""
+    order = replace(order, item_id=order.item_id or told.item_id, trace_id=order.trace_id or trace_id)
+    new = [
+        Number(number, told.work_order_id)
+        for number in {told.work_order_id, *told.numbers} - {""}
+        if seen.get(NUMBERS.key(number, told.work_order_id)) is None
+    ]
+    changed: list[object] = [entry, *new, *([order] if order != known else [])]
+    return Decision(changed=changed, traceparent=meta.traceparent)
+
+
+def _loads(command: RecordEntry, seen: Seen) -> list[Key[Any]]:
+    order_id = command.told.work_order_id
+    numbers = {order_id, *command.told.numbers} - {""}
+    return [
+        ENTRIES.key(command.meta.event_id),
+        ORDERS.key(order_id),
+        *(NUMBERS.key(number, order_id) for number in numbers),
+    ]
+
+
+record_entry = UseCase(name="record_entry", loads=_loads, decide=decide_entry, is_traced=False)
