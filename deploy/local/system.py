@@ -33,7 +33,7 @@ def prepare(home: Path, ports: dict[str, int], progress: Callable[[str], None]) 
     _secrets(home)
     (home / "nats.conf").write_text(
         f'listen: "127.0.0.1:{ports["nats"]}"\nmax_payload: 1MB\n'
-        f'jetstream {{ store_dir: "{home / "jetstream"}", max_mem: 256M, max_file: 20G, sync_interval: always }}\n'
+        f'jetstream {{ store_dir: "{home / "jetstream"}", max_mem: 256M, max_file: 100G, sync_interval: always }}\n'
     )
 
 

@@ -90,8 +90,9 @@ def _status(code: int, message: str, details: Sequence[Message]) -> status_pb2.S
 
 def from_rpc_error(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, dict[str, str]]:
     """(code, reason, metadata) of a failed call; reason is empty when the other side gave none."""
-    code = error.code() if isinstance(error, grpc.aio.AioRpcError) else grpc.StatusCode.UNKNOWN
-    status = rpc_status.from_call(error) if isinstance(error, grpc.aio.AioRpcError) else None
+    is_call = isinstance(error, grpc.aio.AioRpcError | grpc.Call)
+    code = error.code() if is_call else grpc.StatusCode.UNKNOWN
+    status = rpc_status.from_call(error) if is_call else None
     for detail in status.details if status is not None else ():
         info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):

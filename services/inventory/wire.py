@@ -99,7 +99,8 @@ class BookConfirmation:
 
 
 def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
-    return f"{plant_id}-{erp_delivery_number}"
+    """ERPs number deliveries and orders alike: the id says which it is."""
+    return f"{plant_id}-delivery-{erp_delivery_number}"
 
 
 def open_stock(request: inventory_service_pb2.OpenStockRequest) -> OpenStock:

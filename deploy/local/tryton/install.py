@@ -5,6 +5,7 @@ Each series lives in an environment of its own, as two ERP releases in two plant
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -15,9 +16,11 @@ import sys
 import urllib.error
 import urllib.request
 import venv
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from deploy.local.tryton.plants import PLANTS, PlantSeed
 
@@ -32,6 +35,7 @@ MODULES = (
     "stock_lot_sled",
     "stock_package",
 )
+SEED_SOURCES = ("install.py", "plants.py", "seed.py")  # a change in one of them makes seeded databases anew
 Progress = Callable[[str], None]
 
 
@@ -39,25 +43,43 @@ class SetupFailed(Exception):
     """A step of the ERP's set-up failed; the text says which and where its log is."""
 
 
-def prepare(plant_id: str, home: Path, port: int, progress: Progress) -> None:
-    """A seeded, stopped ERP in `home`: environment, database, configuration, seed.json (mode 600)."""
-    seed = PLANTS[plant_id]
+def prepare(plant_id: str, home: Path, port: int, progress: Progress, series: str = "") -> None:
+    """A seeded, stopped ERP in `home`: environment, database, configuration, seed.json (mode 600).
+
+    `series` puts the plant on another release than its own, as a rehearsal of an upgrade does.
+    """
+    seed = replace(PLANTS[plant_id], series=series or PLANTS[plant_id].series)
     lock = ROOT / "requirements" / f"tryton-{seed.series}.lock"
+    if not lock.exists():
+        raise SetupFailed(f"Tryton {seed.series} has no lock; there are {', '.join(known_series())}")
     environment = CACHE / f"{seed.series}-{_digest(lock.read_bytes())}"
-    _environment(environment, lock, seed.series, progress)
-    sources = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    with _alone(environment):
+        _environment(environment, lock, seed.series, progress)
+    sources = b"".join((HERE / name).read_bytes() for name in SEED_SOURCES)
     template = CACHE / f"{plant_id}-{seed.series}-{_digest(lock.read_bytes() + sources)}"
-    if not (template / "seed.json").exists():
-        _seed_template(template, environment, seed, progress)
+    with _alone(template):
+        if not (template / "seed.json").exists():
+            _seed_template(template, environment, seed, progress)
+    facts = reset(template, home, port)
+    (home / "environment").write_text(str(environment))
+    progress(f"ERP of {plant_id}: Tryton {seed.series}, {len(facts['orders'])} released orders")
+
+
+def reset(template: Path, home: Path, port: int) -> dict[str, Any]:
+    """Put the seeded database, its facts and a configuration for `port` into `home`."""
     home.mkdir(parents=True, exist_ok=True)
     for stale in home.glob("erp.sqlite*"):
         stale.unlink()
     shutil.copyfile(template / "erp.sqlite", home / "erp.sqlite")
-    facts = json.loads((template / "seed.json").read_text())
-    _write_private(home / "seed.json", json.dumps({**facts, "port": port}, indent=1))
+    facts: dict[str, Any] = {**json.loads((template / "seed.json").read_text()), "port": port}
+    _write_private(home / "seed.json", json.dumps(facts, indent=1))
     _configure(home, port)
-    (home / "environment").write_text(str(environment))
-    progress(f"ERP of {plant_id}: Tryton {seed.series}, {len(facts['orders'])} released orders")
+    return facts
+
+
+def known_series() -> list[str]:
+    """The releases that can be installed."""
+    return sorted(lock.stem.removeprefix("tryton-") for lock in (ROOT / "requirements").glob("tryton-*.lock"))
 
 
 def command(home: Path) -> list[str]:
@@ -83,6 +105,15 @@ def is_ready(port: int, series: str) -> bool:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One maker at a time: a demo and a test run may begin together."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.making").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
 
 
 def _environment(folder: Path, lock: Path, series: str, progress: Progress) -> None:

@@ -59,7 +59,7 @@ class Shipment(_message.Message):
     SHIPPED_LOTS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
-    """"<plant>-<erp delivery number>"; set by us."""
+    """"<plant>-delivery-<erp delivery number>"; set by us."""
     plant_id: _builtins.str
     erp_delivery_number: _builtins.str
     customer_name: _builtins.str

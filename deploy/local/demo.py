@@ -1,0 +1,184 @@
+"""Scenario 1, end to end over two ERP releases and two plants, with everything that goes wrong on purpose, and checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+
+from deploy.local import ports, system, verdict
+from deploy.local.plant import Plants
+from deploy.local.processes import Supervisor
+from deploy.local.report import Report
+
+HOME = system.ROOT / "var" / "demo"
+BASE = 19000
+CUT_SECONDS = 20.0
+PATIENCE = 150.0  # seconds for the whole story to come to rest
+
+
+class Story:
+    """Tells what happens, with the seconds since the beginning."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._begun = console, time.monotonic()
+
+    def say(self, text: str) -> None:
+        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/]  {text}")
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._begun
+
+    def wait(self, what: str, until: Callable[[], Any], patience: float = PATIENCE) -> Any:
+        """Wait for something of the story; it is told when it never comes."""
+        deadline = time.monotonic() + patience
+        while not (answer := until()):
+            if time.monotonic() > deadline:
+                raise StoryStuck(f"waited {patience:.0f} s in vain: {what}")
+            time.sleep(0.2)
+        return answer
+
+
+class StoryStuck(Exception):
+    """Something of the story never came."""
+
+
+def run(console: Console, *, as_json: bool) -> bool:
+    """Play it. True only if every check held."""
+    table = ports.table(ports.base(BASE))
+    ports.require_free(table)
+    if HOME.exists():
+        shutil.rmtree(HOME)
+    HOME.mkdir(parents=True)
+    story, report = Story(console), Report()
+    system.prepare(HOME, table, story.say)
+    report.figures["set_up_seconds"] = round(story.seconds, 1)
+    supervisor = Supervisor(system.specs(HOME, table), HOME)
+    try:
+        supervisor.start(story.say)
+        report.figures["ready_after_seconds"] = round(story.seconds, 1)
+        play(story, Plants(HOME, table), report)
+        report.figures["memory_mb"] = {r["service"]: r["memory_mb"] for r in supervisor.status()}
+    except StoryStuck as stuck:
+        story.say(f"[red]{stuck}[/]")
+        report.check("the story came to its end", str(stuck), "yes")
+    finally:
+        story.say("stopping what was started")
+        supervisor.stop()
+    report.figures["total_seconds"] = round(story.seconds, 1)
+    report.write(HOME / "report.json")
+    if as_json:
+        print(json.dumps(json.loads((HOME / "report.json").read_text()), indent=1))
+        return report.ok
+    report.print(console)
+    console.print(
+        f"{'[green]every check held[/]' if report.ok else '[red]a check was not met[/]'}; {HOME / 'report.json'}"
+    )
+    return report.ok
+
+
+def play(story: Story, plants: Plants, report: Report) -> None:
+    """The story itself."""
+    plants.hold(is_held=True)
+    story.wait("all released orders are in their MES", lambda: plants.dispatched() >= plants.released())
+    story.say(f"{plants.released()} orders released by two ERPs stand in two MES; the lines are on hold")
+    changes_before_work(story, plants, report)
+    twice_and_other(story, plants, report, cut=lambda: plants.link("brno", "cut"))
+    cut_at = time.monotonic()
+    story.say("the link between brno and the hub is cut; the lines start")
+    offline(story, plants, report)
+    plants.hold(is_held=False)
+    story.wait("the first MES reports", lambda: plants.rest_reports() and plants.staging_reports())
+    plants.hold_rest(is_held=True)
+    same_document(story, plants, report)
+    refused_change(story, plants, report)
+    plants.hold_rest(is_held=False)
+    story.wait("the cut has lasted", lambda: time.monotonic() - cut_at >= CUT_SECONDS)
+    report.figures["backlog_in_brno_at_the_end_of_the_cut"] = plants.edge_status("brno").backlog_count
+    report.check("the bridge in brno knew that it was cut off", plants.edge_status("brno").is_linked, False)
+    plants.link("brno", "restore")
+    report.figures["link_cut_seconds"] = round(time.monotonic() - cut_at, 1)
+    story.say("the link is back")
+    repair(story, plants, report)
+    story.wait("orders complete in the ERPs", lambda: plants.completed_in_erp() >= plants.released() - 1)
+    story.say("all orders are complete in the ERPs")
+    wrong_confirmation(story, plants, report)
+    story.wait("everything is at rest", plants.is_at_rest)
+    story.say("everything is at rest; reading all systems back")
+    verdict.judge(plants, report)
+
+
+def changes_before_work(story: Story, plants: Plants, report: Report) -> None:
+    """The ERP changes one order and cancels another."""
+    day = plants.change_in_erp("aachen", "6", quantity="5")
+    plants.cancel_in_erp("brno", "6")
+    story.wait(
+        "MES of aachen knows the new quantity", lambda: plants.mes_order("aachen-6")["sollmenge"].startswith("5")
+    )
+    story.wait("MES of brno took the order back", lambda: plants.staging_state("brno-6") == "STORNO")
+    report.check("MES of aachen got the new date", plants.mes_order("aachen-6")["endtermin"], f"{day:%d.%m.%Y}")
+    story.say("the ERP changed order 6 of aachen and cancelled order 6 of brno; both MES know")
+
+
+def twice_and_other(story: Story, plants: Plants, report: Report, cut: Callable[[], None]) -> None:
+    """An operator types a row that nobody can read; it will park its order, and only its order."""
+    plants.malformed_row("brno-5")
+    story.wait("the malformed record is parked", lambda: plants.parked("edge_bridge-brno"))
+    (lane,) = plants.parked("edge_bridge-brno")
+    report.check("the malformed record is parked with its reason", lane.reason, "RECORD_FIELD_UNREADABLE")
+    story.say(f"a malformed record of the MES in brno is parked: {lane.text[:90]}")
+    cut()
+
+
+def offline(story: Story, plants: Plants, report: Report) -> None:
+    """An app in the plant confirms while the link is cut."""
+    story.wait("the bridge sees that it is cut off", lambda: not plants.edge_status("brno").is_linked, 30)
+    first, again = plants.app_confirms("brno-4"), plants.app_confirms("brno-4")
+    report.check("an app confirms in the plant while the link is cut", first.replayed, False)
+    report.check("the app's repetition is the first answer again", again.replayed, True)
+    story.say("an app confirmed labour in brno, twice, without a link")
+
+
+def same_document(story: Story, plants: Plants, report: Report) -> None:
+    """One confirmation sent twice by the MES, once more by API, and once with another quantity."""
+    number = plants.rest_reports()[0]["meldung"]
+    story.wait("production booked the first report", lambda: plants.is_booked("aachen", number))
+    plants.resend(number)
+    answer = plants.same_by_api("aachen", number)
+    report.check("the same confirmation by API is the plant's, replayed", answer.replayed, True)
+    reason = plants.other_quantity_by_api("aachen", number)
+    report.check("the same key with another quantity is refused", reason, "BUSINESS_KEY_CONFLICT")
+    story.say(f"report {number} came twice by event, once by API, and once with another quantity (refused)")
+
+
+def refused_change(story: Story, plants: Plants, report: Report) -> None:
+    """The ERP changes the quantity of an order that is under work: the MES refuses, and that is shown."""
+    plants.change_in_erp("aachen", "1", quantity="7")
+    story.wait("the refusal is in the timeline", lambda: plants.tells("aachen-1", "MES refused the change"))
+    lanes = plants.parked("edge_bridge-aachen")
+    report.check(
+        "the change that the MES refused is parked for a person", [lane.reason for lane in lanes], ["POSTING_REFUSED"]
+    )
+    plants.discard(lanes[0])
+    story.say("a change of an order under work was refused by the MES; a person saw it and gave it up")
+
+
+def repair(story: Story, plants: Plants, report: Report) -> None:
+    """A person corrects the parked record and releases its lane."""
+    released = plants.correct_and_release()
+    report.check("the corrected record and its followers went on", released > 0, True)
+    story.say(f"the malformed record was corrected and released; {released} facts took effect")
+
+
+def wrong_confirmation(story: Story, plants: Plants, report: Report) -> None:
+    """After everything was posted, the MES takes a confirmation back and reports another quantity."""
+    story.wait("the last lot of aachen is in the warehouse", lambda: plants.is_received("aachen-6"))
+    before, after = plants.correct_last_report("aachen-6")
+    story.wait("the ERP took the correction", lambda: plants.tells("aachen-6", "ERP took the correction", 2))
+    report.figures["corrected_confirmation"] = f"aachen-6: {before} good reported, {after} good after the correction"
+    story.say(f"the MES took {before} good pieces of aachen-6 back and reported {after}; ledger and ERP follow")

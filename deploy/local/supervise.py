@@ -1,0 +1,50 @@
+"""The process behind `isthmus up`: keeps the system running and says how it is in var/local/state.json."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+from deploy.local import ports, system
+from deploy.local.cli import BASE, HOME
+from deploy.local.processes import DidNotStart, Supervisor, write_json
+from deploy.local.tryton.install import SetupFailed
+
+EVERY_SECONDS = 1.0
+
+
+def main() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    progress: list[str] = []
+    state = {"supervisor": os.getpid(), "is_up": False, "progress": progress}
+
+    def say(text: str) -> None:
+        progress.append(text)
+        write_json(HOME / "state.json", state)
+
+    table = ports.table(ports.base(BASE))
+    supervisor: Supervisor | None = None
+    try:
+        if not (HOME / "erp").exists():
+            system.prepare(HOME, table, say)
+        supervisor = Supervisor(system.specs(HOME, table), HOME)
+        supervisor.start(say)
+        state["is_up"] = True
+        while not stop.is_set():
+            supervisor.tend()
+            write_json(HOME / "state.json", {**state, "processes": supervisor.status()})
+            stop.wait(EVERY_SECONDS)
+    except (DidNotStart, SetupFailed, OSError) as fault:
+        write_json(HOME / "state.json", {**state, "failed": str(fault)})
+    finally:
+        if supervisor is not None:
+            supervisor.stop()
+    if stop.is_set():
+        write_json(HOME / "state.json", {"is_up": False})
+
+
+if __name__ == "__main__":
+    main()

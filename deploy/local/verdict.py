@@ -1,0 +1,125 @@
+"""The demo's verdict: every system read back by its own means, compared order by order, and our own books checked."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from decimal import Decimal
+from typing import Any
+
+from deploy.local import calls, readback, timeline
+from deploy.local.plant import Plants
+from deploy.local.report import Report
+from deploy.local.tryton.plants import PLANTS
+from isthmus.operations.v1 import lane_service_pb2 as lane_messages
+from isthmus.operations.v1.operations_service_pb2 import ListVariancesRequest
+from isthmus.production.v1 import production_service_pb2 as production
+from isthmus.production.v1.work_order_pb2 import WorkOrderState
+
+TRACED = ("aachen-1", "brno-1")
+SERVICES_OF_A_TRACE = {"gateway", "master_data", "production", "inventory"}
+
+
+def judge(plants: Plants, report: Report) -> None:
+    """Fill the report."""
+    lines = plants.ledger_lines()
+    _books(plants, report, lines)
+    _warehouse(plants, report, lines)
+    _ledger(report, lines)
+    _orders(plants, report)
+    _traces(plants, report)
+    _counts(plants, report)
+
+
+def _books(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
+    """ERP, MES and ledger agree, per order, item and lot."""
+    mes = {"aachen": readback.rest_mes(plants.mes), "brno": readback.staging_mes(plants.staging, plants.corrected_rows)}
+    orders = 0
+    for plant in PLANTS:
+        ledger = readback.ledger(line for line in lines if line["plant"] == plant and line["work_order"])
+        erp = plants.erps[plant].orders(plant)
+        worked = {order: books for order, books in erp.items() if books.is_closed}
+        orders += len(worked)
+        report.check(
+            f"{plant}: ERP and ledger are equal per order, item and lot",
+            readback.differences(plant, worked, ledger),
+            [],
+        )
+        known = {order: books for order, books in mes[plant].items() if books.is_closed}
+        report.check(
+            f"{plant}: MES and ledger are equal per order, item and lot", readback.differences(plant, known, ledger), []
+        )
+        costs = plants.erps[plant].costs()
+        least = min(costs.values(), default=Decimal(0))
+        report.check(f"{plant}: labour and component cost reached every order of the ERP", least > 0, True)
+        report.figures[f"erp_cost_{plant}"] = {number: f"{cost:f}" for number, cost in sorted(costs.items())}
+    report.figures["orders_complete_in_the_erps"] = orders
+    report.check("at least six orders over both plants", orders >= 6, True)
+
+
+def _warehouse(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
+    """What came out of orders is in the warehouse, and what left it left the ledger and the ERP."""
+    output: dict[str, Decimal] = defaultdict(Decimal)
+    left: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for line in lines:
+        key = f"{line['item']}/{line['lot']}"
+        if line["movement"] == "OUTPUT":
+            output[f"{line['plant']}/{key}"] += Decimal(line["quantity"])
+        if line["movement"] == "SHIPMENT":
+            left[line["document"].removeprefix("shipment/")][key] -= Decimal(line["quantity"])
+    made = {key: value.normalize() for key, value in sorted(output.items()) if value}
+    report.check("WMS and ledger hold the same lots", plants.wms.lots(), made)
+    shipped = {number: {k: v.normalize() for k, v in lots.items()} for number, lots in sorted(left.items())}
+    report.check("WMS and ledger shipped the same lots", plants.wms.shipped(), shipped)
+    erp = {
+        f"{plant}-delivery-{number}": lots
+        for plant in PLANTS
+        for number, (is_done, lots) in plants.erps[plant].deliveries().items()
+        if is_done
+    }
+    report.check("the ERPs' deliveries are done with the same lots", erp, shipped)
+    report.figures["deliveries"] = len(shipped)
+
+
+def _ledger(report: Report, lines: list[dict[str, Any]]) -> None:
+    documents = Counter(
+        (line["document"], line["item"], line["lot"], line["location"], line["movement"], line["quantity"])
+        for line in lines
+    )
+    report.figures["ledger_lines"] = len(lines)
+    report.check("no ledger line stands twice", [key for key, count in documents.items() if count > 1], [])
+
+
+def _orders(plants: Plants, report: Report) -> None:
+    with calls.stub(plants.ports, "production") as stub:
+        orders = list(calls.pages(stub.ListWorkOrders, production.ListWorkOrdersRequest(), "work_orders"))
+    states = Counter(WorkOrderState.Name(o.state).removeprefix("WORK_ORDER_STATE_") for o in orders)
+    report.figures["work_orders"] = dict(states)
+    report.check("the order that the ERP cancelled is cancelled", states["CANCELLED"], 1)
+
+
+def _traces(plants: Plants, report: Report) -> None:
+    """One trace an order, over all services, the outage included."""
+    for order in TRACED:
+        told, spans = timeline.fetch(plants.ports, order)
+        plant = order.split("-")[0]
+        wanted = SERVICES_OF_A_TRACE | {f"edge_bridge-{plant}"}
+        report.check(f"{order}: one trace over all services", sorted(wanted - {s.service_name for s in spans}), [])
+        report.figures[f"timeline_entries_{order}"] = len(told.entries)
+        report.figures[f"spans_{order}"] = len(spans)
+    late = [e for order in ("brno-1", "brno-2") for e in timeline.fetch(plants.ports, order)[0].entries if e.is_late]
+    report.check("what was kept back in the outage is marked as late", bool(late), True)
+
+
+def _counts(plants: Plants, report: Report) -> None:
+    conflicts = 0
+    postings: Counter[str] = Counter()
+    for service in calls.SERVICES:
+        with calls.desk(plants.ports, service) as desk:
+            conflicts += len(list(calls.pages(desk.ListConflicts, lane_messages.ListConflictsRequest(), "conflicts")))
+            found = calls.pages(desk.ListPostings, lane_messages.ListPostingsRequest(), "postings")
+            postings.update(f"{p.posting_kind} {p.state}" for p in found)
+    report.check("both contents of the conflicting document are kept", conflicts, 1)
+    report.figures["postings"] = dict(sorted(postings.items()))
+    with calls.stub(plants.ports, "operations") as stub:
+        variances = list(calls.pages(stub.ListVariances, ListVariancesRequest(), "variances"))
+    report.figures["counter_variances"] = len(variances)

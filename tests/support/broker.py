@@ -1,0 +1,48 @@
+"""A private, real nats-server: JetStream on disk, every write synced; it can be killed, wiped and started again."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.ports import free_port
+
+
+class Broker:
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        configuration = self.home / "nats.conf"
+        configuration.write_text(
+            f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.home / "js"}", max_file: 100G, '
+            "sync_interval: always }\n"
+        )
+        log = (self.home / "nats.log").open("ab")
+        binary = Path(sys.executable).parent / "nats-server"
+        self._process = subprocess.Popen([str(binary), "-c", str(configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + 15
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.home / "nats.log").read_text()[-1000:])
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def wipe(self) -> None:
+        """The whole store is gone, as with a lost disk."""
+        shutil.rmtree(self.home / "js", ignore_errors=True)

@@ -1,0 +1,76 @@
+"""A private PostgreSQL cluster, as an unprivileged user when we are root; installed from the distribution if absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.ports import free_port
+
+USER = "postgres"
+
+
+class PostgresAbsent(Exception):
+    """No PostgreSQL here, and it could not be installed."""
+
+
+def binaries() -> Path:
+    """The newest installed PostgreSQL; as root it is installed where it is missing."""
+    for _ in range(2):
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        if found:
+            return found[-1].parent
+        if os.getuid() != 0:
+            break
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-q"], check=False, **quiet)
+        subprocess.run(
+            ["apt-get", "install", "-q", "-y", "--no-install-recommends", "postgresql"],
+            check=False,
+            env=environment,
+            **quiet,
+        )
+    raise PostgresAbsent(
+        "PostgreSQL is not installed. Install it (apt-get install postgresql), or name the lane in ALLOW_SKIP=postgresql."
+    )
+
+
+class Postgres:
+    """`fresh()` gives an empty database each time it is asked."""
+
+    def __init__(self) -> None:
+        self._bin = binaries()
+        self._home = Path(tempfile.mkdtemp(prefix="isthmus-pg-"))
+        self._port = free_port()
+        self._as_user = ["runuser", "-u", USER, "--"] if os.getuid() == 0 else []
+        self._made = 0
+
+    def start(self) -> None:
+        if self._as_user:
+            shutil.chown(self._home, USER)
+        data = str(self._home / "data")
+        self._run("initdb", "-D", data, "-U", "isthmus", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-h 127.0.0.1 -p {self._port} -k {self._home} -c max_connections=200"
+        self._run("pg_ctl", "-D", data, "-l", str(self._home / "log"), "-w", "-o", options, "start")
+
+    def fresh(self) -> str:
+        self._made += 1
+        name = f"test_{self._made}"
+        self._run(
+            "psql", "-h", "127.0.0.1", "-p", str(self._port), "-U", "isthmus", "-d", "postgres", "-qc", f"CREATE DATABASE {name}"
+        )
+        return f"postgresql+psycopg://isthmus@127.0.0.1:{self._port}/{name}"
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self._home / "data"), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_user, str(self._bin / program), *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, cwd="/tmp")  # noqa: S108
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr or done.stdout}")
