@@ -207,7 +207,10 @@ def correct(
     operator: str,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a fact's content by a JSON file.   Example: isthmus lanes correct edge_bridge-brno mes-brno mes:Z4 1f2e a.json typo kim"""
+    """Replace a fact's content by a JSON file.
+
+    Example: isthmus lanes correct edge_bridge-brno mes-brno mes:Z4 1f2e a.json typo kim
+    """
     request = lane_messages.CorrectLaneFactRequest(
         business_key=_new_key("correct"),
         consumer=consumer,

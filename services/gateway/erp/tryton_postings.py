@@ -91,6 +91,9 @@ class Tryton:
         unit = self.client.dialect.unit
         fields = ["product", "product.code", "lot", "quantity", "state"]
         moves = await self.client.model("stock.move", "read", list(numbers), fields) if numbers else []
+        reserved = [move["id"] for move in moves if move["state"] == "assigned"]
+        if reserved:  # left by an assignment that found only part of it; it may be split by now
+            await self.client.model("stock.move", "draft", reserved)
         free: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for move in sorted(moves, key=lambda m: m["id"]):
             free[move["product."]["code"]].append(move)
