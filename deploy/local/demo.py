@@ -108,7 +108,7 @@ def play(story: Story, plants: Plants, report: Report) -> None:
     story.wait("orders complete in the ERPs", lambda: plants.completed_in_erp() >= plants.released() - 1)
     story.say("all orders are complete in the ERPs")
     wrong_confirmation(story, plants, report)
-    story.wait("everything is at rest", plants.is_at_rest)
+    story.wait("everything is at rest", plants.is_at_rest, 60)
     story.say("everything is at rest; reading all systems back")
     verdict.judge(plants, report)
 

@@ -6,184 +6,163 @@ reference of its internal shipments. Every write here is absolute, so a step tha
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from isthmus.gateway.v1.erp_postings_pb2 import CompleteWorkOrder, CorrectWorkOrder, ShipDelivery
 from servicekit.domain import plain
 from servicekit.postings import Found, NoAnswer, NotYet, Posting, PostingKind, Refused
-from services.gateway.erp.tryton import amount
-from services.gateway.erp.tryton_client import Stale, TrytonClient
+from services.gateway.erp.tryton_client import TrytonClient
+from services.gateway.erp.tryton_moves import Sums, Tryton, Want, differences, sums_of, sums_wanted, wanted
 
-SETTLE = timedelta(seconds=45)  # a request that the server has not begun by then was lost
+SCRAP, CORRECTION = "SCRAP", "CORRECTION"  # codes of the places that a plant's ERP must have
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
-    """A move as it should be: product code, lot number and quantity."""
+class Books:
+    """What an order used, made and lost. Of scrap only the sum counts: it has the lot of the good pieces, or one of its own."""
 
-    item_id: str
-    lot_id: str
-    quantity: Decimal
+    consumed: Sums
+    produced: Sums
+    scrapped: Decimal
 
-
-class Tryton:
-    """What the postings share: ids looked up by code, buttons whose success is the state read back."""
-
-    settle_time = SETTLE
-
-    def __init__(self, client: TrytonClient) -> None:
-        self.client = client
-
-    async def one(self, model: str, domain: list[Any], fields: list[str]) -> dict[str, Any] | None:
-        found = await self.client.model(model, "search_read", domain, 0, 2, [["id", "ASC"]], fields)
-        return found[0] if found else None
-
-    async def product(self, item_id: str) -> dict[str, Any]:
-        product = await self.one("product.product", [["code", "=", item_id]], ["default_uom", "lot_required"])
-        if product is None:
-            raise Refused("ERP_ITEM_MISSING", f"the ERP has no item {item_id}")
-        return product
-
-    async def lot(self, item_id: str, number: str) -> int | None:
-        """The lot's id; made when it is absent. Tryton would make the same number twice: it is looked up first."""
-        if not number:
-            return None
-        product = await self.product(item_id)
-        domain = [["number", "=", number], ["product", "=", product["id"]]]
-        found = await self.one("stock.lot", domain, ["number"])
-        if found is not None:
-            return int(found["id"])
-        (made,) = await self.client.model("stock.lot", "create", [{"number": number, "product": product["id"]}])
-        return int(made)
-
-    async def press(self, model: str, button: str, number: int) -> None:
-        """A button; an answer that asks for more input is no success."""
-        try:
-            answer = await self.client.model(model, button, [number])
-        except Stale as stale:
-            raise NoAnswer(str(stale)) from stale
-        if isinstance(answer, dict) and str(answer.get("type", "")).startswith("ir.action"):
-            raise Refused("ERP_ASKS_MORE", f"{button} answered with {answer.get('wiz_name') or answer.get('name')}")
-
-    async def state(self, model: str, number: int) -> str:
-        (record,) = await self.client.model(model, "read", [number], ["state"])
-        return str(record["state"])
-
-    async def place(self, code: str) -> int:
-        place = await self.one("stock.location", [["code", "=", code]], ["name"])
-        if place is None:
-            raise Refused("ERP_PLACE_MISSING", f"the ERP has no location {code}")
-        return int(place["id"])
-
-    async def storage(self) -> int:
-        warehouse = await self.one("stock.location", [["type", "=", "warehouse"]], ["storage_location"])
-        assert warehouse is not None, "Tryton always has a warehouse"
-        return int(warehouse["storage_location"])
-
-    async def shape_moves(self, numbers: Sequence[int], wanted: Sequence[Want], new: dict[str, Any]) -> None:
-        """Make draft moves be what is wanted: written where one of the item stands, created or deleted else."""
-        unit = self.client.dialect.unit
-        fields = ["product", "product.code", "lot", "quantity", "state"]
-        moves = await self.client.model("stock.move", "read", list(numbers), fields) if numbers else []
-        reserved = [move["id"] for move in moves if move["state"] == "assigned"]
-        if reserved:  # left by an assignment that found only part of it; it may be split by now
-            await self.client.model("stock.move", "draft", reserved)
-        free: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for move in sorted(moves, key=lambda m: m["id"]):
-            free[move["product."]["code"]].append(move)
-        for want in wanted:
-            product = await self.product(want.item_id)
-            values = {"quantity": want.quantity, "lot": await self.lot(want.item_id, want.lot_id)}
-            if free[want.item_id]:
-                move = free[want.item_id].pop(0)
-                if (amount(move["quantity"]), move["lot"]) != (want.quantity, values["lot"]):
-                    await self.client.model("stock.move", "write", [move["id"]], values)
-            else:
-                made = {**new, **values, "product": product["id"], unit: product["default_uom"]}
-                await self.client.model("stock.move", "create", [made])
-        left = [move["id"] for moves_of in free.values() for move in moves_of]
-        if left:
-            await self.client.model("stock.move", "delete", left)
-
-
-def wanted(lines: Iterable[tuple[str, str, QuantityMessage]]) -> list[Want]:
-    return [Want(item_id, lot_id, Decimal(quantity.value)) for item_id, lot_id, quantity in lines]
+    def differ_from(self, other: Books) -> str:
+        told = [differences(self.consumed, other.consumed), differences(self.produced, other.produced)]
+        if self.scrapped != other.scrapped:
+            told.append(f"scrap: ERP {plain(self.scrapped)}, plant {plain(other.scrapped)}")
+        return "; ".join(filter(None, told))
 
 
 class CompletesWorkOrder(Tryton):
     """Completes a production with what was really used, worked, made and lost."""
 
-    FIELDS = (
-        "number",
-        "state",
-        "inputs",
-        "outputs",
-        "works",
-        "cost",
-        "company",
-        "location",
-        "warehouse",
-        "product.code",
-    )
-
-    async def _order(self, number: str) -> dict[str, Any]:
-        record = await self.one("production", [["number", "=", number]], list(self.FIELDS))
-        if record is None:
-            raise Refused("ERP_ORDER_MISSING", f"the ERP has no order {number}")
-        return record
+    FIELDS = ("number", "state", "inputs", "outputs", "works", "cost", "company", "location")
 
     async def find(self, posting: Posting) -> Found | None:
+        """Booked, or a whole draft. Half a draft is none: it is written again from its beginning."""
         order = await self._order(posting.payload.erp_order_number)
         found = await self.read(posting, str(order["id"]))
-        return found if found.is_booked or order["state"] == "running" else None
+        return found if found.is_booked or await self._is_drafted(order, posting.payload) else None
 
     async def draft(self, posting: Posting) -> str:
         payload: CompleteWorkOrder = posting.payload
         order = await self._order(payload.erp_order_number)
+        works = await self._works(order, payload)
         if order["state"] in ("waiting", "assigned"):
             await self._take_components(order, payload)
             order = await self._order(payload.erp_order_number)
         if order["state"] == "running":
-            await self._work(order, payload)
+            # Components are booked by now. Were they others than ours, nobody must book the rest on top.
+            have, want = await self._books(order), self._wanted(payload)
+            self._require_equal(payload, differences(have.consumed, want.consumed))
+            for work, spent in works:
+                await self._cycle(work, spent)
             await self._give_outputs(order, payload)
         elif order["state"] != "done":
             raise Refused("ERP_ORDER_NOT_OPEN", f"order {payload.erp_order_number} is {order['state']} in the ERP")
         return str(order["id"])
 
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        order = await self.read_one("production", int(foreign_id), self.FIELDS)
+        if order["state"] == "done":
+            return  # 8.x refuses the button once it did its work
+        if not await self._is_drafted(order, posting.payload):
+            raise NoAnswer(f"the draft of order {order['number']} is not there any more")
+        await self.press("production", self.client.dialect.finish_production, int(foreign_id))
+
+    async def read(self, posting: Posting, foreign_id: str) -> Found:
+        """Done, and done with our figures: another user may have completed it with others."""
+        order = await self.read_one("production", int(foreign_id), self.FIELDS)
+        if order["state"] != "done":
+            return Found(foreign_id, is_booked=False)
+        books = await self._books(order)
+        self._require_equal(posting.payload, books.differ_from(self._wanted(posting.payload)))
+        answer = {"erp_order": order["number"], "cost": plain(order["cost"] or Decimal(0))}
+        answer["good"] = plain(sum(books.produced.values(), Decimal(0)))
+        if lots := sorted(lot_id for _, lot_id, _ in books.produced if lot_id):
+            answer["lots"] = " ".join(lots)
+        if books.scrapped:
+            answer["scrap"] = plain(books.scrapped)
+        return Found(foreign_id, is_booked=True, answer=answer)
+
+    # --- the order as it is
+
+    async def _order(self, number: str) -> dict[str, Any]:
+        record = await self.one("production", [["number", "=", number]], self.FIELDS)
+        if record is None:
+            raise Refused("ERP_ORDER_MISSING", f"the ERP has no order {number}")
+        return record
+
+    async def _works(self, order: dict[str, Any], payload: CompleteWorkOrder) -> list[tuple[dict[str, Any], timedelta]]:
+        """The order's works with the labour that was confirmed for each."""
+        found = await self.client.model("production.work", "read", order["works"], ["sequence", "state", "cycles"])
+        works = sorted(found, key=lambda work: (work["sequence"] or 0, work["id"]))
+        labour = {line.operation_sequence: Decimal(line.labour.value) for line in payload.totals.labours}
+        if unknown := {sequence for sequence, spent in labour.items() if spent} - {
+            10 * n for n in range(1, len(works) + 1)
+        }:
+            raise Refused(
+                "ERP_OPERATION_MISSING", f"order {order['number']} has no operation {sorted(unknown)} in the ERP"
+            )
+        spent = (labour.get(10 * n, Decimal(0)) for n in range(1, len(works) + 1))
+        return [(work, timedelta(microseconds=int(s.scaleb(6)))) for work, s in zip(works, spent, strict=True)]
+
+    async def _books(self, order: dict[str, Any]) -> Books:
+        scrap = await self.place(SCRAP)
+        inputs, outputs = await self.moves(order["inputs"]), await self.moves(order["outputs"], "to_location")
+        lost = [move for move in outputs if move["to_location"] == scrap]
+        made = [move for move in outputs if move["to_location"] != scrap]
+        return Books(sums_of(inputs), sums_of(made), sum(sums_of(lost).values(), Decimal(0)))
+
+    def _wanted(self, payload: CompleteWorkOrder) -> Books:
+        lost = sum((Decimal(scrap.quantity.value) for scrap in payload.totals.scraps), Decimal(0))
+        return Books(sums_wanted(_used(payload)), sums_wanted(_made(payload)), lost)
+
+    async def _is_drafted(self, order: dict[str, Any], payload: CompleteWorkOrder) -> bool:
+        if order["state"] != "running" or (await self._books(order)).differ_from(self._wanted(payload)):
+            return False
+        works = await self.client.model("production.work", "read", order["works"], ["state"]) if order["works"] else []
+        return all(work["state"] in ("finished", "done") for work in works)
+
+    def _require_equal(self, payload: CompleteWorkOrder, told: str) -> None:
+        if told:
+            raise Refused(
+                "ERP_ORDER_DIFFERS", f"order {payload.erp_order_number} was booked with other figures: {told}"
+            )
+
+    # --- the steps of its draft
+
     async def _take_components(self, order: dict[str, Any], payload: CompleteWorkOrder) -> None:
-        if order["state"] == "waiting":
-            used = [(used.item_id, used.lot_id, used.quantity) for used in payload.totals.consumptions]
-            inputs = {
-                "production_input": order["id"],
-                "from_location": await self.storage(),
-                "to_location": order["location"],
-                "company": order["company"],
-            }
-            await self.shape_moves(order["inputs"], wanted(used), inputs)
-            # The answer of assign_try differs by release (true, false or nothing): only the state counts.
-            await self.press("production", "assign_try", order["id"])
+        moves = await self.moves(order["inputs"])
+        if order["state"] != "waiting" or any(move["state"] != "draft" for move in moves):
+            await self.press(
+                "production", "wait", order["id"]
+            )  # an assigned move, of us or of a user, can't be written
+        base = {
+            "production_input": order["id"],
+            "from_location": await self.storage(),
+            "to_location": order["location"],
+            "company": order["company"],
+        }
+        await self.shape_moves(order["inputs"], _used(payload), base)
+        # The answer of assign_try differs by release (true, false or nothing): only the state counts.
+        await self.press("production", "assign_try", order["id"])
         if await self.state("production", order["id"]) != "assigned":
             raise NotYet(f"components of order {payload.erp_order_number} are not all in the ERP's stock")
         await self.press("production", "run", order["id"])
         if await self.state("production", order["id"]) != "running":
             raise Refused("ERP_ORDER_NOT_RUNNING", f"order {payload.erp_order_number} did not start in the ERP")
 
-    async def _work(self, order: dict[str, Any], payload: CompleteWorkOrder) -> None:
-        """One cycle a work, with the labour that was confirmed, so that its cost reaches the order."""
-        works = await self.client.model("production.work", "read", order["works"], ["sequence", "state", "cycles"])
-        labour = {line.operation_sequence: Decimal(line.labour.value) for line in payload.totals.labours}
-        for number, work in enumerate(sorted(works, key=lambda w: (w["sequence"] or 0, w["id"])), 1):
-            spent = timedelta(microseconds=int(labour.get(number * 10, Decimal(0)) * 1_000_000))
-            await self._cycle(work, spent)
-
     async def _cycle(self, work: dict[str, Any], spent: timedelta) -> None:
-        cycles = await self.client.model("production.work.cycle", "read", work["cycles"], ["state"])
+        """One cycle a work, with the labour that was confirmed, so that its cost reaches the order."""
+        cycles = (
+            await self.client.model("production.work.cycle", "read", work["cycles"], ["state"])
+            if work["cycles"]
+            else []
+        )
         cycle = next((c for c in cycles if c["state"] != "cancelled"), None)
         if cycle is None:
             (number,) = await self.client.model("production.work.cycle", "create", [{"work": work["id"]}])
@@ -195,124 +174,120 @@ class CompletesWorkOrder(Tryton):
             await self.press("production.work.cycle", "do", cycle["id"])
 
     async def _give_outputs(self, order: dict[str, Any], payload: CompleteWorkOrder) -> None:
-        storage, scrap = await self.storage(), await self.place("SCRAP")
-        moves = await self.client.model("stock.move", "read", order["outputs"], ["to_location"])
+        storage, scrap = await self.storage(), await self.place(SCRAP)
+        moves = await self.moves(order["outputs"], "to_location")
         good = [move["id"] for move in moves if move["to_location"] != scrap]
         lost = [move["id"] for move in moves if move["to_location"] == scrap]
         base = {"production_output": order["id"], "from_location": order["location"], "company": order["company"]}
-        made = [(payload.item_id, output.lot_id, output.quantity) for output in payload.totals.outputs]
-        await self.shape_moves(good, wanted(made), {**base, "to_location": storage})
+        await self.shape_moves(good, _made(payload), {**base, "to_location": storage})
         # No price and no currency with scrap: 8.x refuses a currency here.
-        await self.shape_moves(lost, await self._scrap(payload), {**base, "to_location": scrap})
+        await self.shape_moves(lost, await self._lost(payload), {**base, "to_location": scrap})
 
-    async def _scrap(self, payload: CompleteWorkOrder) -> list[Want]:
-        total = sum((Decimal(scrap.quantity.value) for scrap in payload.totals.scraps), Decimal(0))
-        if not total:
-            return []
-        needs_lot = "storage" in ((await self.product(payload.item_id))["lot_required"] or ())
+    async def _lost(self, payload: CompleteWorkOrder) -> list[Want]:
+        """Scrap, in one lot: that of the good pieces if there are any."""
+        product = await self.one("product.product", [["code", "=", payload.item_id]], ["lot_required"])
+        needs_lot = product is not None and "storage" in (product["lot_required"] or ())
         outputs = payload.totals.outputs
         lot_id = (outputs[0].lot_id if outputs else f"SCRAP-{payload.erp_order_number}") if needs_lot else ""
-        return [Want(payload.item_id, lot_id, total)]
+        return wanted((payload.item_id, lot_id, scrap.quantity) for scrap in payload.totals.scraps)
 
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        if await self.state("production", int(foreign_id)) == "done":
-            return  # 8.x refuses the button once it did its work
-        await self.press("production", self.client.dialect.finish_production, int(foreign_id))
 
-    async def read(self, posting: Posting, foreign_id: str) -> Found:
-        (order,) = await self.client.model("production", "read", [int(foreign_id)], list(self.FIELDS))
-        if order["state"] != "done":
-            return Found(foreign_id, is_booked=False)
-        await self._require_equal(order, posting.payload)
-        return Found(foreign_id, is_booked=True, answer={"erp_order": order["number"], "cost": plain(order["cost"])})
+def _used(payload: CompleteWorkOrder) -> list[Want]:
+    return wanted((used.item_id, used.lot_id, used.quantity) for used in payload.totals.consumptions)
 
-    async def _require_equal(self, order: dict[str, Any], payload: CompleteWorkOrder) -> None:
-        """Done, and done with our figures: another user may have completed it with others."""
-        fields = ["product.code", "lot.number", "quantity", "to_location", "state"]
-        moves = await self.client.model("stock.move", "read", [*order["inputs"], *order["outputs"]], fields)
-        scrap = await self.place("SCRAP")
-        have: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-        for move in moves:
-            if move["state"] == "done":
-                side = "in" if move["to_location"] == order["location"] else "out"
-                side = "scrap" if move["to_location"] == scrap else side
-                lot = "" if side == "scrap" else (move.get("lot.") or {}).get("number") or ""
-                have[side, move["product."]["code"], lot] += amount(move["quantity"])
-        want: dict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
-        for used in payload.totals.consumptions:
-            want["in", used.item_id, used.lot_id] += Decimal(used.quantity.value)
-        for output in payload.totals.outputs:
-            want["out", payload.item_id, output.lot_id] += Decimal(output.quantity.value)
-        for lost in payload.totals.scraps:
-            want["scrap", payload.item_id, ""] += Decimal(lost.quantity.value)
-        if have != want:
-            differing = {key for key in {*have, *want} if have.get(key, 0) != want.get(key, 0)}
-            told = "; ".join(f"{key}: ERP {have.get(key, 0)}, plant {want.get(key, 0)}" for key in sorted(differing))
-            raise Refused("ERP_ORDER_DIFFERS", f"order {payload.erp_order_number} was done with other figures: {told}")
+
+def _made(payload: CompleteWorkOrder) -> list[Want]:
+    return wanted((payload.item_id, output.lot_id, output.quantity) for output in payload.totals.outputs)
 
 
 class CorrectsWorkOrder(Tryton):
     """Corrects stock after completion: internal shipments between storage and the place for corrections."""
 
-    async def _shipments(self, posting: Posting) -> list[tuple[str, list[Want], int, int]]:
-        payload: CorrectWorkOrder = posting.payload
-        storage, correction = await self.storage(), await self.place("CORRECTION")
-        lines = [(payload.item_id, output.lot_id, Decimal(output.quantity.value)) for output in payload.totals.outputs]
-        lines += [(used.item_id, used.lot_id, -Decimal(used.quantity.value)) for used in payload.totals.consumptions]
-        into = [Want(item_id, lot, value) for item_id, lot, value in lines if value > 0]
-        out = [Want(item_id, lot, -value) for item_id, lot, value in lines if value < 0]
-        both = [(f"{posting.key}/in", into, correction, storage), (f"{posting.key}/out", out, storage, correction)]
-        return [shipment for shipment in both if shipment[1]]
-
-    async def _standing(self, reference: str) -> dict[str, Any] | None:
-        """Of two drafts with our key the older stays; a late orphan is never booked."""
-        return await self.one("stock.shipment.internal", [["reference", "=", reference]], ["state", "number", "moves"])
+    MODEL = "stock.shipment.internal"
 
     async def find(self, posting: Posting) -> Found | None:
-        standing = [await self._standing(reference) for reference, *_ in await self._shipments(posting)]
-        if any(shipment is None for shipment in standing):
-            return None
+        """Booked, or a whole draft."""
+        for reference, wants, *_ in await self._shipments(posting):
+            standing = await self._standing(reference)
+            if standing is None or differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
+                return None
         return await self.read(posting, posting.key)
 
     async def draft(self, posting: Posting) -> str:
         company = self.client.context.get("company")
         for reference, wants, source, target in await self._shipments(posting):
-            shipment = await self._standing(reference)
             base = {"from_location": source, "to_location": target, "company": company}
-            if shipment is None:
-                await self.client.model("stock.shipment.internal", "create", [{**base, "reference": reference}])
-                shipment = await self._standing(reference)
-            assert shipment is not None, "made just now"
-            if shipment["state"] in ("draft", "request"):
-                link = {"shipment": f"stock.shipment.internal,{shipment['id']}"}
-                await self.shape_moves(shipment["moves"], wants, {**base, **link})
+            values = await self.make_moves(wants, base)
+            standing = await self._standing(reference)
+            if standing is None:  # in one call: a shipment without its moves would be booked as nothing
+                made = {**base, "reference": reference, "moves": [["create", values]]}
+                await self.client.model(self.MODEL, "create", [made])
+            elif standing["state"] not in ("done", "cancelled"):
+                await self._write_again(standing, wants, values)
         return posting.key
+
+    async def _write_again(self, standing: dict[str, Any], wants: Sequence[Want], values: list[dict[str, Any]]) -> None:
+        """The draft stands from before; its content may have been corrected since."""
+        if not differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
+            return
+        for button in {"assigned": ("wait", "draft"), "waiting": ("draft",)}.get(standing["state"], ()):
+            await self.press(self.MODEL, button, standing["id"])
+        moves = [["delete", standing["moves"]], ["create", values]]
+        await self.client.model(self.MODEL, "write", [standing["id"]], {"moves": moves})
 
     async def book(self, posting: Posting, foreign_id: str) -> None:
         for reference, *_ in await self._shipments(posting):
             shipment = await self._standing(reference)
             if shipment is None:
-                raise NoAnswer(f"draft {reference} is not there")
+                raise NoAnswer(f"draft {reference} is not there any more")
             if shipment["state"] in ("done", "cancelled"):
                 continue
             if shipment["state"] in ("draft", "request"):
-                await self.press("stock.shipment.internal", "wait", shipment["id"])
-            await self.press("stock.shipment.internal", "assign_try", shipment["id"])
-            if await self.state("stock.shipment.internal", shipment["id"]) != "assigned":
+                await self.press(self.MODEL, "wait", shipment["id"])
+            if await self.state(self.MODEL, shipment["id"]) == "waiting":
+                await self.press(self.MODEL, "assign_try", shipment["id"])
+            if await self.state(self.MODEL, shipment["id"]) == "waiting":
                 raise Refused("ERP_STOCK_SHORT", f"{reference}: not all of it is in the ERP's stock")
             for button in self.client.dialect.finish_internal:
-                await self.press("stock.shipment.internal", button, shipment["id"])
+                await self.press(self.MODEL, button, shipment["id"])
 
     async def read(self, posting: Posting, foreign_id: str) -> Found:
-        standing = [await self._standing(reference) for reference, *_ in await self._shipments(posting)]
-        is_booked = all(shipment is not None and shipment["state"] == "done" for shipment in standing)
-        numbers = ", ".join(shipment["number"] or "" for shipment in standing if shipment is not None)
-        return Found(posting.key, is_booked=is_booked, answer={"erp_shipments": numbers})
+        numbers, is_booked = [], True
+        for reference, wants, *_ in await self._shipments(posting):
+            standing = await self._standing(reference)
+            if standing is None or standing["state"] != "done":
+                is_booked = False
+                continue
+            if told := differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
+                raise Refused("ERP_CORRECTION_DIFFERS", f"{reference} was booked with other figures: {told}")
+            numbers.append(str(standing["number"]))
+        return Found(posting.key, is_booked=is_booked, answer={"erp_shipments": ", ".join(numbers)})
+
+    async def _shipments(self, posting: Posting) -> list[tuple[str, list[Want], int, int]]:
+        """Reference, content, from and to: what comes back into stock, and what leaves it."""
+        payload: CorrectWorkOrder = posting.payload
+        storage, correction = await self.storage(), await self.place(CORRECTION)
+        made = wanted((payload.item_id, output.lot_id, output.quantity) for output in payload.totals.outputs)
+        used = wanted((used.item_id, used.lot_id, used.quantity) for used in payload.totals.consumptions)
+        lines = [*made, *(_opposite(want) for want in used)]
+        into = [want for want in lines if want.quantity > 0]
+        out = [_opposite(want) for want in lines if want.quantity < 0]
+        both = [(f"{posting.key}/in", into, correction, storage), (f"{posting.key}/out", out, storage, correction)]
+        return [shipment for shipment in both if shipment[1]]
+
+    async def _standing(self, reference: str) -> dict[str, Any] | None:
+        """Of two drafts with our key the older stays; a late orphan is never booked."""
+        return await self.one(self.MODEL, [["reference", "=", reference]], ["state", "number", "moves"])
+
+
+def _opposite(want: Want) -> Want:
+    return Want(want.item_id, want.lot_id, -want.quantity, want.unit_code)
 
 
 class ShipsDelivery(Tryton):
     """Finishes a customer delivery with the lots that left."""
 
+    MODEL = "stock.shipment.out"
     FIELDS = (
         "number",
         "state",
@@ -322,50 +297,82 @@ class ShipsDelivery(Tryton):
         "warehouse_storage",
         "warehouse_output",
     )
-
-    async def _delivery(self, number: str) -> dict[str, Any]:
-        record = await self.one("stock.shipment.out", [["number", "=", number]], list(self.FIELDS))
-        if record is None:
-            raise Refused("ERP_DELIVERY_MISSING", f"the ERP has no delivery {number}")
-        return record
+    PICKED = ("picked", "packed", "shipped")
 
     async def find(self, posting: Posting) -> Found | None:
+        """Booked, or on its way with our lots."""
         delivery = await self._delivery(posting.payload.erp_delivery_number)
         found = await self.read(posting, str(delivery["id"]))
-        return found if found.is_booked else None
+        is_drafted = delivery["state"] in self.PICKED and not await self._difference(delivery, posting.payload)
+        return found if found.is_booked or is_drafted else None
 
     async def draft(self, posting: Posting) -> str:
         payload: ShipDelivery = posting.payload
         delivery = await self._delivery(payload.erp_delivery_number)
+        if delivery["state"] in ("waiting", "assigned"):
+            await self._take_lots(delivery, payload)
+        elif delivery["state"] not in (*self.PICKED, "done"):
+            raise Refused("ERP_DELIVERY_NOT_OPEN", f"delivery {delivery['number']} is {delivery['state']} in the ERP")
+        return str(delivery["id"])
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        number = int(foreign_id)
+        delivery = await self.read_one(self.MODEL, number, self.FIELDS)
+        if told := await self._difference(delivery, posting.payload):
+            raise Refused("ERP_DELIVERY_DIFFERS", f"delivery {delivery['number']} was picked with other lots: {told}")
+        steps = {"assigned": "pick", "picked": "pack"}
+        steps |= dict(zip(("packed", "shipped"), self.client.dialect.finish_shipment, strict=False))
+        while (state := await self.state(self.MODEL, number)) in steps:
+            await self.press(self.MODEL, steps[state], number)
+            if await self.state(self.MODEL, number) == state:
+                raise Refused("ERP_DELIVERY_STUCK", f"delivery stays {state} after {steps[state]}")
+
+    async def read(self, posting: Posting, foreign_id: str) -> Found:
+        delivery = await self.read_one(self.MODEL, int(foreign_id), self.FIELDS)
+        if delivery["state"] != "done":
+            return Found(foreign_id, is_booked=False)
+        if told := await self._difference(delivery, posting.payload):
+            raise Refused("ERP_DELIVERY_DIFFERS", f"delivery {delivery['number']} left with other lots: {told}")
+        return Found(foreign_id, is_booked=True, answer={"erp_delivery": delivery["number"]})
+
+    async def _delivery(self, number: str) -> dict[str, Any]:
+        record = await self.one(self.MODEL, [["number", "=", number]], self.FIELDS)
+        if record is None:
+            raise Refused("ERP_DELIVERY_MISSING", f"the ERP has no delivery {number}")
+        return record
+
+    async def _difference(self, delivery: dict[str, Any], payload: ShipDelivery) -> str:
+        picked = sums_of(await self.moves(delivery["inventory_moves"]))
+        return differences(picked, sums_wanted(_left(payload)))
+
+    async def _take_lots(self, delivery: dict[str, Any], payload: ShipDelivery) -> None:
         number = delivery["id"]
-        if delivery["state"] == "waiting":
-            lots = [(lot.item_id, lot.lot_id, lot.quantity) for lot in payload.shipped_lots]
+        moves = await self.moves(delivery["inventory_moves"])
+        if delivery["state"] != "waiting" or any(move["state"] != "draft" for move in moves):
+            await self.press(self.MODEL, "wait", number)  # makes the picking moves anew
+            delivery = await self.read_one(self.MODEL, number, self.FIELDS)
+        outgoing = await self.moves(delivery["outgoing_moves"])
+        lines = {move["product."]["code"]: move["id"] for move in outgoing}
+        if unasked := {want.item_id for want in _left(payload)} - lines.keys():
+            raise Refused("ERP_DELIVERY_DIFFERS", f"delivery {delivery['number']} has no line of {sorted(unasked)}")
+        for item_id, line in lines.items():
             base = {
-                "shipment": f"stock.shipment.out,{number}",
+                "shipment": f"{self.MODEL},{number}",
+                "origin": f"stock.move,{line}",  # else the second lot of a line would leave without its price
                 "from_location": delivery["warehouse_storage"],
                 "to_location": delivery["warehouse_output"],
                 "company": delivery["company"],
             }
-            await self.shape_moves(delivery["inventory_moves"], wanted(lots), base)
-            await self.press("stock.shipment.out", "assign_try", number)
-            if await self.state("stock.shipment.out", number) != "assigned":
-                raise NotYet(f"the lots of delivery {payload.erp_delivery_number} are not all in the ERP's stock")
-        return str(number)
+            picking = await self.moves(delivery["inventory_moves"])
+            of_item = [move["id"] for move in picking if move["product."]["code"] == item_id]
+            await self.shape_moves(of_item, [want for want in _left(payload) if want.item_id == item_id], base)
+        await self.press(self.MODEL, "assign_try", number)
+        if await self.state(self.MODEL, number) != "assigned":
+            raise NotYet(f"the lots of delivery {payload.erp_delivery_number} are not all in the ERP's stock")
 
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        number = int(foreign_id)
-        steps = {"assigned": "pick", "picked": "pack"}
-        finishing = self.client.dialect.finish_shipment
-        steps |= dict(zip(("packed", "shipped"), finishing, strict=False))
-        while (state := await self.state("stock.shipment.out", number)) in steps:
-            await self.press("stock.shipment.out", steps[state], number)
-            if await self.state("stock.shipment.out", number) == state:
-                raise Refused("ERP_DELIVERY_STUCK", f"delivery stays {state} after {steps[state]}")
 
-    async def read(self, posting: Posting, foreign_id: str) -> Found:
-        (delivery,) = await self.client.model("stock.shipment.out", "read", [int(foreign_id)], list(self.FIELDS))
-        answer = {"erp_delivery": delivery["number"]}
-        return Found(foreign_id, is_booked=delivery["state"] == "done", answer=answer)
+def _left(payload: ShipDelivery) -> list[Want]:
+    return wanted((lot.item_id, lot.lot_id, lot.quantity) for lot in payload.shipped_lots)
 
 
 def posting_kinds(client: TrytonClient) -> dict[str, PostingKind]:
