@@ -109,6 +109,7 @@ def play(story: Story, plants: Plants, report: Report) -> None:
     story.say("all orders are complete in the ERPs")
     wrong_confirmation(story, plants, report)
     story.wait("everything is at rest", plants.is_at_rest, 60)
+    story.wait("line and MES of aachen-6 are compared", lambda: plants.tells("aachen-6", "line and MES differ"), 20)
     story.say("everything is at rest; reading all systems back")
     verdict.judge(plants, report)
 

@@ -122,4 +122,8 @@ def _counts(plants: Plants, report: Report) -> None:
     report.figures["postings"] = dict(sorted(postings.items()))
     with calls.stub(plants.ports, "operations") as stub:
         variances = list(calls.pages(stub.ListVariances, ListVariancesRequest(), "variances"))
-    report.figures["counter_variances"] = len(variances)
+    report.check(
+        "the corrected order, and no other, differs from its line's counters",
+        sorted({v.work_order_id for v in variances}),
+        ["aachen-6"],
+    )

@@ -43,6 +43,7 @@ class EventMeta:
     order_key: str
     subject_id: str
     producer_slot: str
+    producer_sequence: int
     occur_time: datetime
     record_time: datetime
     is_late: bool
@@ -144,6 +145,7 @@ def meta_of(envelope: Envelope) -> EventMeta:
         order_key=envelope.order_key,
         subject_id=envelope.subject_id,
         producer_slot=envelope.producer_slot,
+        producer_sequence=envelope.producer_sequence,
         occur_time=time_of(envelope.occur_time),
         record_time=time_of(envelope.record_time),
         is_late=envelope.is_late,

@@ -40,7 +40,7 @@ def _reference(tx: Tx, order: OrderReference) -> messages.OrderReference:
 def get_timeline(tx: Tx, request: messages.GetTimelineRequest) -> messages.GetTimelineResponse:
     order = ORDERS.require(tx, request.work_order_id)
     entries = ENTRIES.select(
-        tx, "work_order_id = ? ORDER BY record_time, event_id LIMIT ?", (order.work_order_id, ENTRIES_MOST)
+        tx, "work_order_id = ? ORDER BY record_time, sequence, event_id LIMIT ?", (order.work_order_id, ENTRIES_MOST)
     )
     response = messages.GetTimelineResponse(order=_reference(tx, order))
     before: Entry | None = None

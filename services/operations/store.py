@@ -33,7 +33,7 @@ ENTRIES = Rows(
     table(
         "timeline_entries",
         "event_id work_order_id plant_id text said_by fact_type",
-        "occur_time record_time",
+        "occur_time record_time sequence",
         flags="is_late is_alarm is_variance",
     ),
     Entry,
@@ -50,6 +50,7 @@ ENTRIES = Rows(
         is_late=bool(r.is_late),
         is_alarm=bool(r.is_alarm),
         is_variance=bool(r.is_variance),
+        sequence=r.sequence,
     ),
     to_row=lambda e: {
         "event_id": e.event_id,
@@ -63,6 +64,7 @@ ENTRIES = Rows(
         "is_late": e.is_late,
         "is_alarm": e.is_alarm,
         "is_variance": e.is_variance,
+        "sequence": e.sequence,
     },
 )
 

@@ -39,6 +39,7 @@ def decide_entry(seen: Seen, command: RecordEntry, now: datetime) -> Decision:
         is_late=meta.is_late,
         is_alarm=told.is_alarm,
         is_variance=told.is_variance,
+        sequence=meta.producer_sequence,
     )
     known = seen.get(ORDERS.key(told.work_order_id))
     order = known or OrderReference(told.work_order_id, meta.plant_id, "", "")

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from isthmus.production.v1 import production_service_pb2 as messages
 from servicekit import paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from services.production import wire
 from services.production.store import COMPONENTS, CONFIRMATIONS, OPERATIONS, WORK_ORDERS
+
+SETTLE_SECONDS = 5.0  # counters and confirmations of one piece come by different ways
+
+
+def orders_to_compare(tx: Tx, now: datetime, most: int = 50) -> list[str]:
+    """Completed orders whose line and MES differ from what was told of them, once both have been silent for a while."""
+    before = micros(now - timedelta(seconds=SETTLE_SECONDS))
+    rows = tx.rows(
+        "SELECT DISTINCT o.work_order_id FROM operations o JOIN work_orders w ON w.work_order_id = o.work_order_id "
+        "WHERE w.state = 'completed' AND o.is_counted = ? AND o.change_time < ? AND "
+        "((o.counted_good = o.good AND o.counted_scrap = o.scrap) <> (o.variance_told = '')) LIMIT ?",
+        (True, before, most),
+    )
+    return [row[0] for row in rows]
 
 
 def get_work_order(tx: Tx, request: messages.GetWorkOrderRequest) -> messages.GetWorkOrderResponse:

@@ -125,7 +125,7 @@ OPERATIONS = Rows(
     table(
         "operations",
         "work_order_id description work_centre_id variance_told",
-        "good scrap counted_good counted_scrap",
+        "good scrap counted_good counted_scrap change_time",
         "sequence",
         "is_counted",
     ),
@@ -143,6 +143,7 @@ OPERATIONS = Rows(
         counted_scrap=unscaled(r.counted_scrap),
         is_counted=bool(r.is_counted),
         variance_told=r.variance_told,
+        change_time=r.change_time,
     ),
     to_row=lambda o: {
         "work_order_id": o.work_order_id,
@@ -155,6 +156,7 @@ OPERATIONS = Rows(
         "counted_scrap": scaled(o.counted_scrap),
         "is_counted": o.is_counted,
         "variance_told": o.variance_told,
+        "change_time": o.change_time,
     },
 )
 

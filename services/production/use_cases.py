@@ -10,6 +10,7 @@ from typing import Any
 
 from isthmus.production.v1 import production_events_pb2 as events
 from isthmus.production.v1 import production_service_pb2 as messages
+from servicekit.clock import micros
 from servicekit.domain import UnitMismatch
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
@@ -177,16 +178,12 @@ def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) ->
     facts = [_document_fact(wire.operation_confirmed(order, done, is_last=booked.is_last_operation), order, command)]
     if done.scraps:
         facts.append(_document_fact(wire.scrap_reported(order, done), order, command))
-    told: Sequence[Operation] = [booked.operation]
     if confirmations.was_completed(booked.order):
         everything = _merged(seen.all(TOTALS.of(order.work_order_id)), lines)
         completed = wire.work_order_completed(booked.order, after, everything)
         facts.append(_document_fact(completed, booked.order, command))
-        told, variances = _tell_variances(booked.order, after, command.occur_time)
-        facts.extend(variances)
-    changed_operations = {o.sequence: o for o in (booked.operation, *told)}
     return Decision(
-        changed=[booked.order, done, *changed_operations.values(), *lines],
+        changed=[booked.order, done, _changed_now(booked.operation, now), *lines],
         facts=facts,
         answer=messages.ConfirmOperationResponse(confirmation=wire.confirmation_message(done)),
         traceparent=order.traceparent,
@@ -230,12 +227,8 @@ def _merged(before: Sequence[totals.Total], changed: Sequence[totals.Total]) -> 
     return [lines[key] for key in sorted(lines)]
 
 
-def _tell_variances(
-    order: WorkOrder, operations: Sequence[Operation], at: datetime
-) -> tuple[list[Operation], list[Fact]]:
-    """Differences between line and MES that were not told yet; also when one went away again."""
-    told = [replace(o, variance_told=o.variance()) for o in operations if o.variance() != o.variance_told]
-    return told, [wire.order_fact(wire.counter_variance_found(order, o), order, at) for o in told]
+def _changed_now(operation: Operation, now: datetime) -> Operation:
+    return replace(operation, change_time=micros(now))
 
 
 confirm_operation = UseCase(
@@ -294,7 +287,7 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
         reopened = events.WorkOrderReopened(work_order=wire.work_order_message(back.order))
         facts.append(_document_fact(reopened, back.order, command, now))
     return Decision(
-        changed=[back.order, reversed_one, back.operation, *lines],
+        changed=[back.order, reversed_one, _changed_now(back.operation, now), *lines],
         facts=facts,
         answer=messages.ReverseConfirmationResponse(confirmation=wire.confirmation_message(reversed_one)),
         traceparent=order.traceparent,
@@ -358,12 +351,7 @@ def decide_count(seen: Seen, command: wire.CountPieces, now: datetime) -> Decisi
         counted_scrap=before.counted_scrap + command.scrap,
         is_counted=True,
     )
-    told: list[Operation] = [counted]
-    facts: list[Fact] = []
-    if confirmations.was_completed(order):
-        said, facts = _tell_variances(order, [counted], command.occur_time)
-        told = said or told
-    return Decision(changed=told, facts=facts, traceparent=order.traceparent)
+    return Decision(changed=[_changed_now(counted, now)], traceparent=order.traceparent)
 
 
 count_pieces = UseCase(
@@ -371,6 +359,25 @@ count_pieces = UseCase(
     loads=lambda c, seen: [WORK_ORDERS.key(c.work_order_id), OPERATIONS.of(c.work_order_id)],
     decide=decide_count,
     is_traced=False,
+)
+
+
+def decide_variance(seen: Seen, command: wire.CompareCounts, now: datetime) -> Decision:
+    """Tell a difference between line and MES that has settled, and tell when it went away again."""
+    order = seen.one(WORK_ORDERS.key(command.work_order_id))
+    told = [
+        replace(operation, variance_told=operation.variance())
+        for operation in seen.all(OPERATIONS.of(order.work_order_id))
+        if operation.variance() != operation.variance_told
+    ]
+    facts = [wire.order_fact(wire.counter_variance_found(order, operation), order, now) for operation in told]
+    return Decision(changed=told, facts=facts, traceparent=order.traceparent)
+
+
+compare_counts = UseCase(
+    name="compare_counts",
+    loads=lambda c, seen: [WORK_ORDERS.key(c.work_order_id), OPERATIONS.of(c.work_order_id)],
+    decide=decide_variance,
 )
 
 

@@ -143,6 +143,13 @@ class CountPieces:
     occur_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class CompareCounts:
+    """Line and MES are done with an order: compare what they say."""
+
+    work_order_id: str
+
+
 def confirmation_id(key: BusinessKey) -> str:
     """A confirmation is named by its document."""
     return hashlib.sha256(f"{key}".encode()).hexdigest()[:32]

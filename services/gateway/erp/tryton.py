@@ -214,7 +214,8 @@ class TrytonReader:
         )
         if isinstance(record["planned_date"], date):
             shipment.planned_date.CopyFrom(date_message(record["planned_date"]))
-        for move in moves:
+        # While lots are picked Tryton splits and empties outgoing moves: what the customer gets is their sum.
+        for move in _summed([{**move, "lot.": None} for move in moves if amount(move["quantity"])]):
             quantity = quantity_message(move["quantity"], move["unit."]["symbol"])
             shipment.lines.add(item_id=move["product."]["code"], quantity=quantity)
         return shipment

@@ -43,3 +43,4 @@ class Entry:
     is_late: bool
     is_alarm: bool
     is_variance: bool
+    sequence: int  # of the producer, for facts of one moment

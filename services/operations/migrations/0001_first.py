@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("is_late", sa.Boolean, nullable=False),
         sa.Column("is_alarm", sa.Boolean, nullable=False),
         sa.Column("is_variance", sa.Boolean, nullable=False),
+        sa.Column("sequence", Big, nullable=False),
     )
     op.create_index("timeline_by_order", "timeline_entries", ["work_order_id", "record_time"])
     op.create_index("timeline_by_variance", "timeline_entries", ["is_variance", "record_time"])

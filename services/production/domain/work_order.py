@@ -107,6 +107,7 @@ class Operation:
     counted_scrap: Decimal = Decimal(0)
     is_counted: bool = False
     variance_told: str = ""  # the difference that was last made known
+    change_time: int = 0  # when we last booked or counted here, in microseconds
 
     def variance(self) -> str:
         """Counted minus confirmed as "good/scrap"; empty where the line counts nothing or agrees."""

@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("counted_scrap", Big, nullable=False),
         sa.Column("is_counted", sa.Boolean, nullable=False),
         sa.Column("variance_told", sa.Text, nullable=False),
+        sa.Column("change_time", Big, nullable=False),
     )
     op.create_table(
         "component_allocations",

@@ -61,7 +61,9 @@ class TrytonUser:
         self.path = "/erp/rpc/" if self.is_new else "/erp/"
         self.headers: dict[str, str] = {}
         self.context: dict[str, Any] = {}
-        self.login = self.post(self.path, "common.db.login", [user, {"password": seed["users"][user]}, "en"]).json["result"]
+        self.login = self.post(self.path, "common.db.login", [user, {"password": seed["users"][user]}, "en"]).json[
+            "result"
+        ]
         session = base64.b64encode(f"{user}:{self.login[0]}:{self.login[1]}".encode()).decode()
         self.headers = {"Authorization": f"Session {session}"}
         self.context = self.post(self.path, "model.res.user.get_preferences", [True, {}]).json["result"]
