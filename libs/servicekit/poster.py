@@ -112,6 +112,8 @@ class Poster:
                     step = await self._step(step)
         except DomainError as fault:
             log.warning("posting pauses", posting_id=row.posting_id, fault=str(fault))
+        except Exception:  # a bug in what follows from a posting must not stop the other postings
+            log.exception("posting failed", posting_id=row.posting_id, kind=row.kind)
         finally:
             self._flying.discard(row.posting_id)
 
@@ -119,7 +121,11 @@ class Poster:
         """One foreign step. Returns the row to go on with now, or None."""
         if row.state in ("drafting", "booking"):  # sent, by this or an earlier owner, with no outcome on record
             return await self._move(row, row.now("unknown", next_attempt_time=0))
-        kind = self._kinds[row.partner_id, row.kind]
+        kind = self._kinds.get((row.partner_id, row.kind))
+        if kind is None:  # it stands until the partner is configured
+            later = clock.micros(clock.now() + timedelta(seconds=BACKOFF[-1]))
+            text = f"this service has no partner {row.partner_id} for {row.kind}"
+            return await self._move(row, row.now(row.state, next_attempt_time=later, text=text), go_on=False)
         if row.state == "unknown":
             return await self._try(row, self._look(row, kind), kind)
         sending = "drafting" if row.state == "planned" else "booking"

@@ -1,0 +1,100 @@
+"""Services of ours as real processes, with a broker and databases of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local.processes import health
+from tests.support.broker import Broker
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("master_data", "production", "inventory", "gateway")
+
+
+class Hub:
+    """The hub's services, one process each."""
+
+    def __init__(self, home: Path, database_url: Callable[[str], str]) -> None:
+        self.home = home
+        self.broker = Broker(home / "broker")
+        self.ports = {name: free_port() for name in (*NAMES, "webhooks")}
+        self.urls = {name: database_url(name) for name in NAMES}
+        self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def address(self, name: str) -> str:
+        return f"127.0.0.1:{self.ports[name]}"
+
+    def _environment(self, name: str) -> dict[str, str]:
+        secret = self.home / "webhook_secret"
+        secret.write_text(self.webhook_secret)
+        settings = {
+            "DATABASE_URL": self.urls[name],
+            "NATS_URL": self.broker.url,
+            "LISTEN": self.address(name),
+            "PLANTS": "aachen,brno",
+            "STREAMS_FILE": str(ROOT / "deploy" / "nats" / "streams.yaml"),
+        }
+        if name == "gateway":
+            settings |= {
+                "MASTER_DATA": self.address("master_data"),
+                "PRODUCTION": self.address("production"),
+                "INVENTORY": self.address("inventory"),
+                "ERPS": json.dumps({}),
+                "WEBHOOK_LISTEN": self.address("webhooks"),
+                "WEBHOOK_SECRET_FILE": str(secret),
+            }
+        return {f"{name.upper()}_{key}": value for key, value in settings.items()}
+
+    def start(self, name: str) -> None:
+        log = (self.home / f"{name}.log").open("ab")
+        roots = os.pathsep.join(str(ROOT / part) for part in (".", "libs", "libs/contracts"))
+        environment = {**os.environ, **self._environment(name), "PYTHONPATH": roots}
+        command = [sys.executable, "-m", f"services.{name}"]
+        self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
+
+    def wait_ready(self, *names: str) -> None:
+        async def ready() -> None:
+            for name in names:
+                await eventually(health(self.ports[name]), within=60)
+
+        asyncio.run(ready())
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(20)
+        self.broker.kill()
+
+    def log(self, name: str) -> str:
+        return (self.home / f"{name}.log").read_text(errors="replace")
+
+
+@contextmanager
+def running_hub(home: Path, database_url: Callable[[str], str]) -> Iterator[Hub]:
+    hub = Hub(home, database_url)
+    hub.broker.start()
+    try:
+        for name in NAMES:
+            hub.start(name)
+        hub.wait_ready(*NAMES)
+        yield hub
+    finally:
+        hub.stop()
