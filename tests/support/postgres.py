@@ -61,7 +61,17 @@ class Postgres:
         self._made += 1
         name = f"test_{self._made}"
         self._run(
-            "psql", "-h", "127.0.0.1", "-p", str(self._port), "-U", "isthmus", "-d", "postgres", "-qc", f"CREATE DATABASE {name}"
+            "psql",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self._port),
+            "-U",
+            "isthmus",
+            "-d",
+            "postgres",
+            "-qc",
+            f"CREATE DATABASE {name}",
         )
         return f"postgresql+psycopg://isthmus@127.0.0.1:{self._port}/{name}"
 

@@ -68,7 +68,9 @@ def decide_add(seen: Seen, command: Add, now: datetime) -> Decision:
     key = TALLIES.key(command.tally_id)
     if command.note == "bug":
         raise ZeroDivisionError("a bug in a decision")
-    tally = seen.get(key) or Tally(command.tally_id, Decimal(0)) if command.tally_id.startswith("new") else seen.one(key)
+    tally = (
+        seen.get(key) or Tally(command.tally_id, Decimal(0)) if command.tally_id.startswith("new") else seen.one(key)
+    )
     if tally.is_closed:
         raise TallyClosed(tally_id=tally.tally_id)
     after = replace(tally, amount=tally.amount + command.quantity.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -112,6 +112,25 @@ class Tryton:
         found = await self.client.model("stock.move", "read", list(ids), fields)
         live = [{**move, "symbol": move[f"{unit}."]["symbol"]} for move in found if move["state"] != "cancelled"]
         return sorted(live, key=lambda move: int(move["id"]))
+
+    async def short_lots(self, wants: Sequence[Want], place: int) -> str:
+        """Which lots are not there in full, in words. 6.0 assigns by item and would take a lot below zero."""
+        with_lot = [want for want in wants if want.lot_id]
+        if not with_lot:
+            return ""
+        # What is assigned to others is gone. Levels need their place in the context; else they are 0.0.
+        context = {"locations": [place], "with_childs": True, "stock_date_end": date.max, "stock_assign": True}
+        domain = [["number", "in", sorted({want.lot_id for want in with_lot})]]
+        fields = ["number", "product.code", "quantity"]
+        found = await self.client.model("stock.lot", "search_read", domain, 0, None, None, fields, context=context)
+        there: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+        for lot in found:
+            there[lot["product."]["code"], lot["number"]] += amount(lot["quantity"] or 0)
+        short = [want for want in with_lot if there[want.item_id, want.lot_id] < want.quantity]
+        return "; ".join(
+            f"{want.item_id} lot {want.lot_id}: {plain(there[want.item_id, want.lot_id])} of {plain(want.quantity)}"
+            for want in short
+        )
 
     async def make_moves(self, wants: Sequence[Want], base: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Values of new moves. Lots are looked up before they are made: Tryton makes the same number twice."""

@@ -73,6 +73,10 @@ def erp(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """A real ERP. Session-scoped: tests make orders of their own in it and leave them there."""
     series = request.param
     server = start(PLANTS[series], series, tmp_path_factory.mktemp(f"erp-{series}"))
+    planner = TrytonUser(server.seed, "admin")
+    for component, _ in install.PLANTS[server.plant_id].components:
+        for lot_id, _ in component.opening:
+            planner.count(component.code, lot_id, "10000")
     yield server
     server.thaw()
     server.process.terminate()
@@ -88,13 +92,13 @@ async def client(erp: ErpServer) -> AsyncIterator[TrytonClient]:
     await made.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def planner(erp: ErpServer) -> TrytonUser:
     """The ERP's administrator, who plans, and who may do everything."""
     return TrytonUser(erp.seed, "admin")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def raw(erp: ErpServer) -> TrytonUser:
     """The gateway's user, raw."""
     return TrytonUser(erp.seed, "gateway")

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from servicekit.domain import BusinessKey, Quantity, UnitMismatch
 from services.production.domain import confirmation as confirmations
 from services.production.domain.confirmation import (
     Confirmation,
@@ -29,7 +30,6 @@ from services.production.domain.work_order import (
     WorkOrder,
     WorkOrderClosed,
 )
-from servicekit.domain import BusinessKey, Quantity, UnitMismatch
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 TEN_PERCENT = Decimal(10)

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from servicekit.domain import StaleEtag
 from services.production.domain import work_order
 from services.production.domain.work_order import (
     OperationSequenceRepeated,
@@ -16,7 +17,6 @@ from services.production.domain.work_order import (
     WorkOrderClosed,
     WorkOrderStarted,
 )
-from servicekit.domain import StaleEtag
 from tests.production.domain.test_confirmation import a_work_order, pieces, two_operations
 
 

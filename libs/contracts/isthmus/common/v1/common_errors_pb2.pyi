@@ -59,6 +59,8 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """A newer version of a known fact type: it waits in its lane until this service is upgraded. Metadata: type."""
     COMMON_ERROR_REASON_POSTING_REFUSED: _CommonErrorReason.ValueType  # 18
     """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
+    COMMON_ERROR_REASON_FACT_MISADDRESSED: _CommonErrorReason.ValueType  # 19
+    """A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -100,4 +102,6 @@ COMMON_ERROR_REASON_FACT_VERSION_UNKNOWN: CommonErrorReason.ValueType  # 17
 """A newer version of a known fact type: it waits in its lane until this service is upgraded. Metadata: type."""
 COMMON_ERROR_REASON_POSTING_REFUSED: CommonErrorReason.ValueType  # 18
 """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
+COMMON_ERROR_REASON_FACT_MISADDRESSED: CommonErrorReason.ValueType  # 19
+"""A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015
