@@ -15,9 +15,9 @@ from typing import Any
 from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from servicekit.domain import plain
 from servicekit.postings import NoAnswer, Refused
-from services.gateway.erp.tryton import amount
 from services.gateway.erp.tryton_client import Stale, TrytonClient
 from services.gateway.erp.tryton_dialects import SYMBOLS, UNIT_CODES
+from services.gateway.erp.tryton_words import amount
 
 SETTLE = timedelta(seconds=45)  # a request that the server has not begun by then was lost
 

@@ -1,0 +1,113 @@
+"""What the plants' records mean, and what is parked because nobody can know."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from servicekit.domain import BusinessKey, Quantity
+from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
+from services.edge_bridge.mappings import rest_mes, staging_mes
+from services.edge_bridge.wire import ReportConfirmation, ReportReversal
+
+READ_TIME = datetime(2026, 11, 24, 10, tzinfo=UTC)
+REPORT = {
+    "meldung": "M-000003",
+    "auftrag": "FA-000001",
+    "vorgang": "0030",
+    "gut": "3,500",
+    "einheit": "KG",
+    "ausschuss": json.dumps([{"menge": "0,250", "grund": "GRAT"}]),
+    "zeit_min": "7,5",
+    "verbrauch": json.dumps([{"artikel": "HSG-10", "charge": "H-1", "menge": "4,000", "einheit": "ST"}]),
+    "charge_aus": "P-1",
+    "ende": "2026-11-24T13:00:00+01:00",
+    "letzte": "True",
+}
+ROW = {
+    "MES_NO": "Z40001",
+    "OP_NO": "20",
+    "GOOD": "4",
+    "SCRAP": "1",
+    "SCRAP_CODE": "VADA",
+    "UOM": "KS",
+    "MINUTES": "8.75",
+    "LOT_OUT": "V-1",
+    "LAST": "Y",
+    "PARTS": json.dumps([{"ITEM": "PTFE-1", "LOT": "", "QTY": "0.125", "UOM": "KG"}]),
+}
+
+
+def a_record(fields: dict[str, str], connector: str = "mes-aachen") -> PlantRecord:
+    record = PlantRecord(connector_id=connector, feed="f", record_id="7-abc")
+    for name, value in fields.items():
+        record.fields.add(name=name, value=value)
+    record.read_time.FromDatetime(READ_TIME)
+    return record
+
+
+def test_a_rest_report_is_a_confirmation_in_our_words() -> None:
+    said = rest_mes(a_record(REPORT), "aachen", is_late=False)
+    assert isinstance(said, ReportConfirmation)
+    assert said.business_key == BusinessKey("mes-aachen", "confirmation", "M-000003")
+    assert said.good == Quantity(Decimal("3.5"), "KGM")
+    assert said.scraps[0].quantity == Quantity(Decimal("0.25"), "KGM")
+    assert said.labour == Quantity(Decimal(450), "SEC")
+    assert said.consumptions[0].quantity == Quantity(Decimal(4), "C62")
+    assert said.occur_time == datetime(2026, 11, 24, 12, tzinfo=UTC)
+    assert said.is_final
+
+
+def test_a_rest_cancellation_names_the_report_that_was_wrong() -> None:
+    fields = {"meldung": "M-9", "auftrag": "FA-000001", "storno_von": "M-000003", "grund": "Zaehlfehler"}
+    said = rest_mes(a_record(fields), "aachen", is_late=True)
+    assert isinstance(said, ReportReversal)
+    assert said.confirmation_key == BusinessKey("mes-aachen", "confirmation", "M-000003")
+    assert said.is_late
+
+
+def test_a_staging_row_is_a_confirmation_at_the_time_of_reading() -> None:
+    said = staging_mes(a_record({**ROW, "TS": "01.01.1970 00:00"}, "mes-brno"), "brno", is_late=False)
+    assert isinstance(said, ReportConfirmation)
+    assert said.business_key == BusinessKey("mes-brno", "confirmation", "7-abc")
+    assert said.occur_time == READ_TIME
+    assert said.labour == Quantity(Decimal(525), "SEC")
+    assert said.consumptions[0].quantity == Quantity(Decimal("0.125"), "KGM")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "fields", "changes"),
+    [
+        (rest_mes, REPORT, {"gut": "3.500"}),
+        (rest_mes, REPORT, {"gut": "drei"}),
+        (rest_mes, REPORT, {"gut": "NaN"}),
+        (rest_mes, REPORT, {"einheit": "PAAR"}),
+        (rest_mes, REPORT, {"vorgang": "3O"}),
+        (rest_mes, REPORT, {"ende": "gestern"}),
+        (rest_mes, REPORT, {"ende": "2026-11-24T13:00:00"}),
+        (rest_mes, REPORT, {"verbrauch": "{"}),
+        (staging_mes, ROW, {"MINUTES": "1O"}),
+        (staging_mes, ROW, {"GOOD": "4,5"}),
+        (staging_mes, ROW, {"UOM": "XX"}),
+        (staging_mes, ROW, {"PARTS": "[1]"}),
+        (staging_mes, ROW, {"GOOD": "0.12345678901234567890"}),
+    ],
+)
+def test_a_field_nobody_can_read_is_refused_by_name(
+    mapping: Any, fields: dict[str, str], changes: dict[str, str]
+) -> None:
+    with pytest.raises(RecordFieldUnreadable) as refusal:
+        mapping(a_record({**fields, **changes}), "aachen", is_late=False)
+    assert refusal.value.facts["record_id"] == "7-abc"
+
+
+@pytest.mark.parametrize("name", ["meldung", "auftrag", "vorgang", "gut", "einheit", "zeit_min", "ende"])
+def test_a_missing_field_is_refused_by_name(name: str) -> None:
+    with pytest.raises(RecordFieldMissing) as refusal:
+        rest_mes(a_record({key: value for key, value in REPORT.items() if key != name}), "aachen", is_late=False)
+    assert refusal.value.facts["field"] == name

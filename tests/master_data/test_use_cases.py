@@ -1,0 +1,74 @@
+"""Decisions of master data, on what they have seen."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from servicekit.domain import BusinessKey, Quantity, UnitUnknown
+from services.master_data import use_cases, wire
+from services.master_data.domain.item import Item, ItemMissing
+from services.master_data.domain.recipe import (
+    BillOfMaterials,
+    Component,
+    OperationSequenceRepeated,
+    QuantityNotPositive,
+    Routing,
+    RoutingOperation,
+)
+from services.master_data.store import STORE
+from tests.support.seen import facts_of, seen
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+KEY = BusinessKey("erp-aachen", "item", "PUMP-100")
+PUMP = Item("aachen", "PUMP-100", "Pump", "C62", True, version=1)
+SEAL = Item("aachen", "SEAL-7", "Seal", "C62", False, version=1)
+
+
+def a_bill(value: str = "2") -> BillOfMaterials:
+    parts = (Component("SEAL-7", Quantity(Decimal(value), "C62")),)
+    return BillOfMaterials("aachen", "bom-1", "PUMP-100", "v1", Quantity(Decimal(1), "C62"), parts)
+
+
+def test_a_new_item_is_told() -> None:
+    command = wire.RecordItem(KEY, Item("aachen", "PUMP-100", "Pump", "C62", True))
+    decision = use_cases.decide_item(seen(STORE), command, NOW)
+    assert facts_of(decision) == ["ItemChanged"]
+    assert decision.changed == [PUMP]
+
+
+def test_an_item_that_is_as_before_is_not_told() -> None:
+    command = wire.RecordItem(KEY, Item("aachen", "PUMP-100", "Pump", "C62", True))
+    decision = use_cases.decide_item(seen(STORE, PUMP), command, NOW)
+    assert not decision.facts
+    assert not decision.changed
+
+
+def test_an_item_has_a_unit_of_our_table() -> None:
+    with pytest.raises(UnitUnknown):
+        use_cases.decide_item(seen(STORE), wire.RecordItem(KEY, Item("aachen", "X", "X", "XYZ", False)), NOW)
+
+
+def test_a_bill_waits_for_its_components() -> None:
+    with pytest.raises(ItemMissing) as missing:
+        use_cases.decide_bill(seen(STORE, PUMP), wire.RecordBillOfMaterials(KEY, a_bill()), NOW)
+    assert missing.value.facts["item_id"] == "SEAL-7"
+
+
+def test_a_bill_of_recorded_items_is_told() -> None:
+    decision = use_cases.decide_bill(seen(STORE, PUMP, SEAL), wire.RecordBillOfMaterials(KEY, a_bill()), NOW)
+    assert facts_of(decision) == ["BillOfMaterialsReleased"]
+
+
+def test_a_bill_takes_more_than_nothing() -> None:
+    with pytest.raises(QuantityNotPositive):
+        use_cases.decide_bill(seen(STORE, PUMP, SEAL), wire.RecordBillOfMaterials(KEY, a_bill("0")), NOW)
+
+
+def test_a_routing_has_each_sequence_once() -> None:
+    step = RoutingOperation(10, "Bore", "CNC", "")
+    command = wire.RecordRouting(KEY, Routing("aachen", "routing-1", "PUMP-100", (step, step)))
+    with pytest.raises(OperationSequenceRepeated):
+        use_cases.decide_routing(seen(STORE, PUMP), command, NOW)

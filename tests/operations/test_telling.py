@@ -1,0 +1,37 @@
+"""Facts in business words."""
+
+from __future__ import annotations
+
+from isthmus.edge.v1.edge_events_pb2 import ProductionEventRecorded, WorkOrderAccepted
+from isthmus.gateway.v1.gateway_events_pb2 import PostingRefused
+from services.operations.telling import TELLERS, tell
+
+
+def test_an_accepted_order_is_known_by_the_mes_number_from_then_on() -> None:
+    fact = WorkOrderAccepted(work_order_id="aachen-1", mes_order_number="FA-000001", accepted_step="release")
+    told = tell("isthmus.edge.v1.WorkOrderAccepted", fact)
+    assert told is not None
+    assert (told.text, list(told.numbers)) == ("MES accepted the order as FA-000001", ["FA-000001"])
+
+
+def test_a_refused_posting_is_an_alarm_with_the_partners_words() -> None:
+    fact = PostingRefused(
+        work_order_id="a-1", partner_id="erp-a", posting_kind="complete_work_order", refusal_text="no lot"
+    )
+    told = tell("isthmus.gateway.v1.PostingRefused", fact)
+    assert told is not None
+    assert told.is_alarm
+    assert "no lot" in told.text
+
+
+def test_what_belongs_to_no_order_stands_in_no_timeline() -> None:
+    assert tell("isthmus.edge.v1.ProductionEventRecorded", ProductionEventRecorded(work_order_id="a-1")) is None
+    assert tell("isthmus.gateway.v1.PostingRefused", PostingRefused()) is None
+    assert tell("isthmus.unknown.v1.Thing", None) is None
+
+
+def test_every_teller_takes_an_empty_fact_of_its_type() -> None:
+    from google.protobuf import symbol_database
+
+    for fact_type, teller in TELLERS.items():
+        assert teller(symbol_database.Default().GetSymbol(fact_type)()) is not None

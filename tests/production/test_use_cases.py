@@ -1,0 +1,141 @@
+"""Decisions of production, on what they have seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from servicekit.domain import BusinessKey, Quantity, UnitMismatch
+from services.production import use_cases, wire
+from services.production.domain.confirmation import ConfirmationMissing, PlantMismatch
+from services.production.domain.totals import Total
+from services.production.domain.work_order import Item, ItemUnknown, State, WorkOrderExists
+from services.production.store import STORE
+from tests.production.domain.test_confirmation import a_confirmation, a_work_order, pieces, two_operations
+from tests.support.seen import facts_of, seen
+
+NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+PUMP = Item("aachen", "PUMP-100", "C62", True)
+
+
+def a_release(**changes: Any) -> wire.ReleaseWorkOrder:
+    command = wire.ReleaseWorkOrder(
+        business_key=BusinessKey("erp-aachen", "work_order", "1"),
+        work_order_id="aachen-1",
+        plant_id="aachen",
+        erp_order_number="1",
+        item_id="PUMP-100",
+        planned=pieces("5"),
+        bill_of_materials_id="",
+        routing_id="",
+        planned_start_date=None,
+        due_date=None,
+        operations=(wire.OrderedOperation(10, "Bore", "CNC"),),
+        components=(),
+    )
+    return replace(command, **changes)
+
+
+def a_report(**changes: Any) -> wire.ConfirmOperation:
+    command = wire.ConfirmOperation(
+        business_key=BusinessKey("mes-aachen", "confirmation", "M-1"),
+        plant_id="aachen",
+        work_order_id="aachen-1",
+        operation_sequence=20,
+        good=pieces("5"),
+        scraps=(),
+        labour=Quantity(Decimal(60), "SEC"),
+        consumptions=(),
+        output_lot_id="P-1",
+        occur_time=NOW,
+        operator_id="4711",
+        is_final=True,
+    )
+    return replace(command, **changes)
+
+
+def test_a_released_order_keeps_the_trace_in_which_it_was_seen() -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    decision = use_cases.decide_release(seen(STORE, PUMP, traceparent=trace), a_release(), NOW)
+    assert facts_of(decision) == ["WorkOrderReleased"]
+    assert decision.traceparent == trace
+
+
+def test_an_item_nobody_told_us_of_is_waited_for() -> None:
+    with pytest.raises(ItemUnknown):
+        use_cases.decide_release(seen(STORE), a_release(), NOW)
+
+
+def test_an_order_is_released_once() -> None:
+    with pytest.raises(WorkOrderExists):
+        use_cases.decide_release(seen(STORE, PUMP, a_work_order()), a_release(), NOW)
+
+
+def test_an_order_is_counted_in_its_items_unit() -> None:
+    with pytest.raises(UnitMismatch):
+        use_cases.decide_release(seen(STORE, PUMP), a_release(planned=Quantity(Decimal(5), "KGM")), NOW)
+
+
+def test_the_last_confirmation_completes_the_order_with_its_totals() -> None:
+    before = Total("aachen-1", "consumption", "HSG-10", "H-1", pieces("5"))
+    decision = use_cases.decide_confirm(seen(STORE, a_work_order(), *two_operations(), before), a_report(), NOW)
+    assert facts_of(decision) == ["OperationConfirmed", "WorkOrderCompleted"]
+    totals: Any = decision.facts[1].data
+    assert [(o.lot_id, o.quantity.value) for o in totals.totals.outputs] == [("P-1", "5")]
+    assert [(c.item_id, c.lot_id, c.quantity.value) for c in totals.totals.consumptions] == [("HSG-10", "H-1", "5")]
+    assert [(line.operation_sequence, line.labour.value) for line in totals.totals.labours] == [(20, "60")]
+
+
+def test_reversing_takes_the_same_amounts_back_and_reopens() -> None:
+    done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
+    order = a_work_order(state=State.COMPLETED, good=pieces("5"))
+    operations = [two_operations()[0], replace(two_operations()[1], good=Decimal(5))]
+    total = Total("aachen-1", "output", "P-1", "", pieces("5"))
+    command = wire.ReverseConfirmation(
+        BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
+    )
+    decision = use_cases.decide_reverse(seen(STORE, order, done, total, *operations), command, NOW)
+    assert facts_of(decision) == ["ConfirmationReversed", "WorkOrderReopened"]
+    said: Any = decision.facts[0].data
+    assert said.confirmation.good_quantity.value == "-5"
+    lines = [noun for noun in decision.changed if isinstance(noun, Total)]
+    assert [line.quantity for line in lines if line.total_kind == "output"] == [pieces("0")]
+
+
+def test_only_a_booked_confirmation_is_reversed() -> None:
+    unknown = BusinessKey("mes-aachen", "confirmation", "M-404")
+    command = wire.ReverseConfirmation(BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", unknown, "wrong")
+    with pytest.raises(ConfirmationMissing):
+        use_cases.decide_reverse(seen(STORE, a_work_order()), command, NOW)
+
+
+def test_another_plant_reverses_nothing_here() -> None:
+    done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
+    command = wire.ReverseConfirmation(BusinessKey("mes-brno", "reversal", "1"), "brno", done.business_key, "wrong")
+    with pytest.raises(PlantMismatch):
+        use_cases.decide_reverse(seen(STORE, a_work_order(), done, *two_operations()), command, NOW)
+
+
+def test_line_counters_book_nothing() -> None:
+    command = wire.CountPieces("aachen-1", 10, 3, 1, NOW)
+    decision = use_cases.decide_count(seen(STORE, a_work_order(), *two_operations()), command, NOW)
+    assert not decision.facts
+    (operation,) = decision.changed
+    assert (operation.counted_good, operation.good) == (Decimal(3), Decimal(0))  # type: ignore[attr-defined]
+
+
+def test_a_settled_difference_is_told_once_and_its_end_too() -> None:
+    differing = replace(two_operations()[1], good=Decimal(5), counted_good=Decimal(4), is_counted=True)
+    order = a_work_order(state=State.COMPLETED)
+    first = use_cases.decide_variance(seen(STORE, order, differing), wire.CompareCounts("aachen-1"), NOW)
+    assert facts_of(first) == ["CounterVarianceFound"]
+    (told,) = first.changed
+    again = use_cases.decide_variance(seen(STORE, order, told), wire.CompareCounts("aachen-1"), NOW)
+    assert not again.facts
+    healed = replace(told, counted_good=Decimal(5))  # type: ignore[type-var]
+    last = use_cases.decide_variance(seen(STORE, order, healed), wire.CompareCounts("aachen-1"), NOW)
+    assert facts_of(last) == ["CounterVarianceFound"]

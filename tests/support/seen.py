@@ -1,0 +1,19 @@
+"""What a decision has seen, built from nouns, for tests of pure decisions."""
+
+from __future__ import annotations
+
+from servicekit.use_case import Decision, Seen, Store
+
+
+def seen(store: Store, *nouns: object, traceparent: str = "") -> Seen:
+    """Everything that was not given is absent."""
+    found = Seen()
+    found.traceparent = traceparent
+    for noun in nouns:
+        rows = store.by_type[type(noun)]
+        found._put_loaded(rows, (), {rows.key_of(noun): noun})
+    return found
+
+
+def facts_of(decision: Decision) -> list[str]:
+    return [fact.data.DESCRIPTOR.name for fact in decision.facts]
