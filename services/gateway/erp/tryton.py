@@ -178,7 +178,7 @@ class TrytonReader:
             page = await self._client.model(
                 model, "search_read", domain, len(found), PAGE, [["id", "ASC"]], fields, context=context
             )
-            found += [self._plain(record) for record in page]
+            found += [tryton_words.with_unit(record, self._client.dialect.unit) for record in page]
             if len(page) < PAGE:
                 return found
 
@@ -186,13 +186,8 @@ class TrytonReader:
         found: list[Record] = []
         for start in range(0, len(ids), PAGE):
             page = await self._client.model(model, "read", list(ids[start : start + PAGE]), fields)
-            found += [self._plain(record) for record in page]
+            found += [tryton_words.with_unit(record, self._client.dialect.unit) for record in page]
         return found
-
-    def _plain(self, record: Record) -> Record:
-        """The release's name of the unit field under one name."""
-        unit = f"{self._client.dialect.unit}."
-        return {("unit." if name == unit else name): value for name, value in record.items()}
 
 
 class MasterData:

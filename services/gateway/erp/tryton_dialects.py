@@ -11,18 +11,16 @@ from services.gateway.erp.canonical import ErpReleaseUnknown
 class Dialect:
     series: str
     rpc_path: str  # after /<database>
-    server_path: str  # where common.* answers
     unit: str  # name of the unit field of productions, moves and bills
     finish_production: str
     finish_shipment: tuple[str, ...]  # buttons of a customer delivery once it is packed
     finish_internal: tuple[str, ...]  # buttons of an internal shipment once it is assigned
-    is_strict: bool  # a button in the wrong state is an error; else it does nothing and says nothing
 
 
 DIALECTS = {
-    6: Dialect("6.0", "/", "/", "uom", "done", ("done",), ("done",), is_strict=False),
-    7: Dialect("7.0", "/", "/", "unit", "done", ("done",), ("done",), is_strict=False),
-    8: Dialect("8.0", "/rpc/", "/rpc/", "unit", "do", ("ship", "do"), ("do",), is_strict=True),
+    6: Dialect("6.0", "/", "uom", "done", ("done",), ("done",)),
+    7: Dialect("7.0", "/", "unit", "done", ("done",), ("done",)),
+    8: Dialect("8.0", "/rpc/", "unit", "do", ("ship", "do"), ("do",)),
 }
 SERVER_PATHS = ("/rpc/", "/")  # newest first: the old path answers 405 on a new server, and the reverse
 

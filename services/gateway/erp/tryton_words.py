@@ -34,6 +34,11 @@ def amount(value: Any) -> Decimal:
     return Decimal(value).quantize(MILLIONTH, ROUND_HALF_UP).normalize()
 
 
+def with_unit(record: Record, unit: str) -> Record:
+    """A record with the unit field under one name, whatever the release calls it."""
+    return {("unit." if name == f"{unit}." else name): value for name, value in record.items()}
+
+
 def quantity_message(value: Any, symbol: str) -> QuantityMessage:
     return QuantityMessage(value=plain(amount(value)), unit_code=unit_code(symbol))
 
