@@ -128,7 +128,8 @@ def shipment(plant_id: str, record: Record, moves: Iterable[Record]) -> Shipment
     )
     if isinstance(record["planned_date"], date):
         made.planned_date.CopyFrom(date_message(record["planned_date"]))
-    for move in sorted(moves, key=lambda m: m["id"]):
+    # While lots are picked Tryton splits and empties outgoing moves: what the customer gets is their sum.
+    for move in summed([{**move, "lot.": None} for move in moves if amount(move["quantity"])]):
         quantity = quantity_message(move["quantity"], move["unit."]["symbol"])
         made.lines.add(item_id=move["product."]["code"], quantity=quantity)
     return made

@@ -12,6 +12,7 @@ import pytest
 from deploy.local.tryton.plants import PLANTS
 from servicekit.postings import Away, NoAnswer, NotYet, Posting, PostingKind, Refused
 from services.gateway.erp.canonical import ErpSettings
+from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.erp.tryton_postings import posting_kinds
 from tests.gateway.erp.conftest import ErpServer
@@ -367,6 +368,20 @@ class TestDelivery:
         price = Decimal(PLANTS[erp.plant_id].product.cost) * 2
         assert {Decimal(move["unit_price"]["decimal"]) for move in planner.moves(outgoing)} == {price}
         assert (planner.stock(item, one), planner.stock(item, two)) == (0, 2)
+
+    async def test_a_delivery_in_picking_still_says_what_the_customer_gets(
+        self, erp: ErpServer, planner: TrytonUser, client: TrytonClient, kinds: dict[str, PostingKind], item: str
+    ) -> None:
+        """Picking two lots splits its outgoing line. Read between a poll's two requests, it must not look like another one."""
+        one, two = fresh_lot(), fresh_lot()
+        planner.count(item, one, "2")
+        planner.count(item, two, "3")
+        delivery, number = planner.delivery("5")
+        await kinds["ship_delivery"].draft(shipping(erp.plant_id, number, {one: "2", two: "3"}))
+        planner.call("stock.shipment.out", "pick", [delivery])
+        assert len(planner.read("stock.shipment.out", delivery, "outgoing_moves")["outgoing_moves"]) > 1
+        (shipment,) = await TrytonReader(erp.plant_id, client)._shipments([delivery])
+        assert [(line.item_id, line.quantity.value) for line in shipment.lines] == [(item, "5")]
 
     async def test_lots_that_are_not_there_yet_are_waited_for(
         self, erp: ErpServer, planner: TrytonUser, kinds: dict[str, PostingKind], item: str
