@@ -18,6 +18,7 @@ from servicekit.clock import new_id
 from servicekit.database import Tx
 from servicekit.domain import BusinessKeyConflict, DomainError
 from servicekit.facts import slot_of, wrap
+from servicekit.outbox import Stored
 from servicekit.use_case import Decision, PlannedPosting, Seen, Store, UseCase
 
 log = structlog.get_logger()
@@ -137,10 +138,8 @@ class Batch:
         if not work.use_case.is_traced:
             return kept or incoming
         key = str(getattr(work.command, "business_key", ""))
-        attributes = {"isthmus.order.key": order_key, "isthmus.business.key": key}
-        span = telemetry.span_in_order_trace(name.replace("_", " "), kept, incoming, work.arrival_ns, attributes)
-        span.end()
-        return telemetry.traceparent_of(span.get_span_context())
+        words = name.replace("_", " ")
+        return telemetry.record_step(words, kept, incoming, work.arrival_ns, order_key=order_key, business_key=key)
 
     def _claim(self, work: Work) -> None:
         fingerprint = work.use_case.fingerprint
@@ -157,8 +156,8 @@ class Batch:
         self._known[claim.id] = claim
         self._new_claims.append(claim)
 
-    def save(self) -> set[str]:
-        """Write rows, claims, conflicts and postings, then number the facts. Returns the slots that have new facts."""
+    def save(self) -> list[Stored]:
+        """Write rows, claims, conflicts and postings, then number the facts. Returns them as they stand in the outbox."""
         self._seen.save(self._tx)
         claims.insert(self._tx, self._new_claims, self._now)
         claims.keep_conflicts(self._tx, self._conflicts, self._now)

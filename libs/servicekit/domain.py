@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 
 SCALE = 6  # digits after the point that both databases hold exactly, as integers
+MILLIONTH = Decimal(1).scaleb(-SCALE)
 AMOUNT_LIMIT = Decimal(10) ** 12  # below it, scaled amounts and their sums fit a signed 64-bit integer
 UNIT_CODES = frozenset({"C62", "KGM", "GRM", "LTR", "MTR", "SEC", "MIN", "HUR"})  # UN/ECE Recommendation 20
 
@@ -82,8 +83,7 @@ def exact(value: Decimal | int | str) -> Decimal:
         raise AmountOutOfRange(value=value) from error
     if not number.is_finite() or abs(number) >= AMOUNT_LIMIT:
         raise AmountOutOfRange(value=value)
-    exponent = number.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -SCALE:
+    if number != number.quantize(MILLIONTH):
         raise AmountOutOfRange(value=value)
     return number
 

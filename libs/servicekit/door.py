@@ -13,6 +13,7 @@ from servicekit import clock, telemetry
 from servicekit.batch import Batch, Work
 from servicekit.database import Again, Database, StoreUnavailable, Tx
 from servicekit.domain import DomainError, Kind
+from servicekit.outbox import Stored, Told
 from servicekit.use_case import Store, UseCase
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ async def run_again(database: Database, work: Callable[[Tx], T]) -> T:
 class Door:
     """Runs commands against a service's store."""
 
-    def __init__(self, database: Database, store: Store, told: Callable[[set[str]], None]) -> None:
+    def __init__(self, database: Database, store: Store, told: Told) -> None:
         self._database, self._store, self._told = database, store, told
         self._waiting: list[tuple[Work, asyncio.Future[Work]]] = []
         self._arrived = asyncio.Event()
@@ -96,7 +97,7 @@ class Door:
                 await self._commit_split([work])
 
     async def _commit(self, works: list[Work]) -> None:
-        def transaction(tx: Tx) -> set[str]:
+        def transaction(tx: Tx) -> list[Stored]:
             for work in works:
                 work.error = work.answer = None
                 work.is_replayed = False
@@ -106,9 +107,7 @@ class Door:
                 batch.decide(work)
             return batch.save()
 
-        slots = await run_again(self._database, transaction)
-        if slots:
-            self._told(slots)
+        self._told(await run_again(self._database, transaction))
 
     def _answer(self, work: Work) -> Message | None:
         if work.error is not None:

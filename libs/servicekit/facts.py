@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf import symbol_database
@@ -20,6 +21,7 @@ from servicekit.domain import BusinessKey
 from servicekit.use_case import Fact, UseCase
 
 TYPE_PREFIX = "type.googleapis.com/"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PACKAGE_OF = {  # service -> contract package of its facts
     "master_data": "masterdata",
     "production": "production",
@@ -33,23 +35,62 @@ PACKAGE_OF = {  # service -> contract package of its facts
 SERVICE_OF = {package: service for service, package in PACKAGE_OF.items()}
 
 
-@dataclass(frozen=True, slots=True)
 class EventMeta:
-    """What a handler may know of a fact beside its content."""
+    """What a handler may know of a fact beside its content; read from the envelope only where it is asked for."""
 
-    event_id: str
-    fact_type: str
-    plant_id: str
-    order_key: str
-    subject_id: str
-    producer_slot: str
-    producer_sequence: int
-    occur_time: datetime
-    record_time: datetime
-    is_late: bool
-    business_key: BusinessKey | None
-    correlation_id: str
-    traceparent: str
+    __slots__ = ("_envelope", "fact_type")
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+        self.fact_type = type_of(envelope.data)
+
+    @property
+    def event_id(self) -> str:
+        return self._envelope.event_id
+
+    @property
+    def plant_id(self) -> str:
+        return self._envelope.plant_id
+
+    @property
+    def order_key(self) -> str:
+        return self._envelope.order_key
+
+    @property
+    def subject_id(self) -> str:
+        return self._envelope.subject_id
+
+    @property
+    def producer_slot(self) -> str:
+        return self._envelope.producer_slot
+
+    @property
+    def producer_sequence(self) -> int:
+        return self._envelope.producer_sequence
+
+    @property
+    def occur_time(self) -> datetime:
+        return time_of(self._envelope.occur_time)
+
+    @property
+    def record_time(self) -> datetime:
+        return time_of(self._envelope.record_time)
+
+    @property
+    def is_late(self) -> bool:
+        return self._envelope.is_late
+
+    @property
+    def business_key(self) -> BusinessKey | None:
+        return key_of_message(self._envelope.business_key) if self._envelope.HasField("business_key") else None
+
+    @property
+    def correlation_id(self) -> str:
+        return self._envelope.correlation_id
+
+    @property
+    def traceparent(self) -> str:
+        return self._envelope.traceparent
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +110,7 @@ def slot_of(service: str, plant_id: str) -> str:
     return f"{service}-{plant_id}"
 
 
+@lru_cache(maxsize=4096)
 def subject_of(fact_type: str, plant_id: str) -> str:
     """isthmus.<plant>.<domain>.v1.<noun>.<participle> of a fact type such as isthmus.production.v1.WorkOrderReleased."""
     _, package, version, name = fact_type.split(".")
@@ -86,23 +128,21 @@ def wrap(  # the envelope has this many sources
 ) -> Envelope:
     """The fact in its envelope, without numbers: those are given at commit."""
     fact_type = fact.data.DESCRIPTOR.full_name
-    envelope = Envelope(
+    return Envelope(
         event_id=event_id(cause, fact_type, ordinal),
         plant_id=fact.plant_id,
         order_key=fact.order_key,
         subject_id=fact.subject_id,
         producer_slot=slot,
+        occur_time=timestamp(fact.occur_time),
+        record_time=timestamp(now),
         is_late=fact.is_late,
+        business_key=key_message(fact.business_key) if fact.business_key is not None else None,
         correlation_id=correlation_id or fact.order_key,
         causation_id=cause,
         traceparent=traceparent,
+        data=AnyMessage(type_url=TYPE_PREFIX + fact_type, value=fact.data.SerializeToString()),
     )
-    envelope.occur_time.FromDatetime(fact.occur_time)
-    envelope.record_time.FromDatetime(now)
-    if fact.business_key is not None:
-        envelope.business_key.CopyFrom(key_message(fact.business_key))
-    envelope.data.Pack(fact.data)
-    return envelope
 
 
 def key_message(key: BusinessKey) -> BusinessKeyMessage:
@@ -119,7 +159,12 @@ def key_of_message(key: BusinessKeyMessage) -> BusinessKey:
 
 
 def time_of(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(tzinfo=UTC)
+    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+
+
+def timestamp(instant: datetime) -> Timestamp:
+    since = instant - EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def type_of(data: AnyMessage) -> str:
@@ -128,31 +173,16 @@ def type_of(data: AnyMessage) -> str:
 
 def unpack(data: AnyMessage) -> Message | None:
     """The content as its own type; None if this process has no such type. Raises DecodeError on bytes that are not it."""
+    message_type = _class_of(type_of(data))
+    return message_type.FromString(data.value) if message_type is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _class_of(fact_type: str) -> type[Message] | None:
     try:
-        message_type = symbol_database.Default().GetSymbol(type_of(data))
+        return symbol_database.Default().GetSymbol(fact_type)
     except KeyError:
         return None
-    message = message_type()
-    message.ParseFromString(data.value)
-    return message
-
-
-def meta_of(envelope: Envelope) -> EventMeta:
-    return EventMeta(
-        event_id=envelope.event_id,
-        fact_type=type_of(envelope.data),
-        plant_id=envelope.plant_id,
-        order_key=envelope.order_key,
-        subject_id=envelope.subject_id,
-        producer_slot=envelope.producer_slot,
-        producer_sequence=envelope.producer_sequence,
-        occur_time=time_of(envelope.occur_time),
-        record_time=time_of(envelope.record_time),
-        is_late=envelope.is_late,
-        business_key=key_of_message(envelope.business_key) if envelope.HasField("business_key") else None,
-        correlation_id=envelope.correlation_id,
-        traceparent=envelope.traceparent,
-    )
 
 
 def consumes(message_type: type[Message]) -> Callable[[Handler], Handler]:

@@ -6,7 +6,7 @@ effects, lanes and positions saved together. Local records of a plant's system t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -18,7 +18,8 @@ from servicekit.batch import Batch, Work
 from servicekit.database import Database, StoreUnavailable, Tx
 from servicekit.domain import BusinessKeyConflict, DomainError, Kind
 from servicekit.door import run_again
-from servicekit.facts import Handler, meta_of, type_of, unpack
+from servicekit.facts import EventMeta, Handler, type_of, unpack
+from servicekit.outbox import Stored, Told
 from servicekit.position import Position, Step
 from servicekit.use_case import Store
 
@@ -70,7 +71,7 @@ class Inbox:
         database: Database,
         store: Store,
         handlers: Mapping[str, Handler],
-        told: Callable[[set[str]], None],
+        told: Told,
         *,
         consumer: str = "",
         hears_all: Handler | None = None,
@@ -97,15 +98,14 @@ class Inbox:
             log.exception("fact failed its transaction", event_id=deliveries[0].envelope.event_id)
             failed = error
             taken, told = await run_again(self._database, lambda tx: self._park(tx, deliveries[0], failed))
-        if told:
-            self._told(told)
+        self._told(told)
         return taken
 
-    def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, set[str]]:
+    def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, list[Stored]]:
         now = clock.now()
         fresh, positions, taken = self._fresh(tx, deliveries)
         if not fresh:
-            return taken, set()
+            return taken, []
         open_lanes = set(lanes.lock(tx, self.consumer, [d.envelope.order_key for d in fresh]))
         settled = lanes.settled(tx, self.consumer, [d.envelope.event_id for d in fresh])
         works = [(d.envelope, self.work_of(d)) for d in fresh if d.envelope.event_id not in settled]
@@ -171,7 +171,7 @@ class Inbox:
             content = unpack(envelope.data)
             if content is None and handler is not self._hears_all:
                 raise FactVersionUnknown(type=fact_type)
-            do = handler(content, meta_of(envelope))
+            do = handler(content, EventMeta(envelope))
         except DecodeError:
             return FactUnreadable(type=fact_type)
         except Exception as error:  # a mapping that fails is a reason to park, not to stop
@@ -198,13 +198,13 @@ class Inbox:
             return None
         return work.error
 
-    def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, set[str]]:
+    def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, list[Stored]]:
         fresh, positions, taken = self._fresh(tx, [delivery])
         for one in fresh:
             lane = lanes.append(tx, self.consumer, one.envelope, error, clock.now())
             self._say_lane(lane.state, one.envelope, error)
         position.save(tx, self.consumer, positions)
-        return taken, set()
+        return taken, []
 
     def _say_lane(self, state: str, envelope: Envelope, error: Exception) -> None:
         say = log.error if state == lanes.PARKED else log.warning
@@ -231,14 +231,14 @@ class Inbox:
         return done
 
     async def _advance(self, order_key: str, is_released: bool) -> bool:
-        def transaction(tx: Tx) -> tuple[bool, set[str]]:
+        def transaction(tx: Tx) -> tuple[bool, list[Stored]]:
             lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
             if lane is None or (lane.state == lanes.PARKED and not is_released):
-                return False, set()
+                return False, []
             head = lanes.head(tx, self.consumer, order_key)
             if head is None:
                 lanes.drop(tx, self.consumer, order_key, "")
-                return False, set()
+                return False, []
             batch = Batch(tx, self._store, clock.now())
             work = self.work_of(Delivery(head.read()))
             if isinstance(work, Work):
@@ -247,11 +247,10 @@ class Inbox:
             if error is not None:
                 state = lanes.fail(tx, self.consumer, order_key, head, error, clock.now())
                 self._say_lane(state, head.read(), error)
-                return False, set()
+                return False, []
             lanes.drop(tx, self.consumer, order_key, head.event_id)
             return True, batch.save()
 
         is_done, told = await run_again(self._database, transaction)
-        if told:
-            self._told(told)
+        self._told(told)
         return is_done

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import clock
@@ -13,8 +14,7 @@ from servicekit.database import Tx
 from servicekit.facts import subject_of, type_of
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A numbered fact as it stands in the outbox."""
 
     slot: str
@@ -31,38 +31,37 @@ class Stored:
         return self.envelope + numbers.SerializeToString()
 
 
-def append(tx: Tx, envelopes: Sequence[Envelope], now: datetime) -> set[str]:
-    """Number the facts slot by slot and store them: the last statements of a transaction. Returns the slots touched.
+Told = Callable[[Sequence[Stored]], None]  # called after the commit that stored these facts
+
+
+def append(tx: Tx, envelopes: Sequence[Envelope], now: datetime) -> list[Stored]:
+    """Number the facts slot by slot and store them: the last statements of a transaction. Returns them as stored.
 
     The producer's row lock makes sequence order commit order, on both databases.
     """
     by_slot: dict[str, list[Envelope]] = defaultdict(list)
     for envelope in envelopes:
         by_slot[envelope.producer_slot].append(envelope)
+    stored: list[Stored] = []
+    rows: list[tuple[object, ...]] = []
+    at = clock.micros(now)
     for slot in sorted(by_slot):
         said = by_slot[slot]
         epoch, last = _take_numbers(tx, slot, len(said))
-        first = last - len(said) + 1
-        tx.many(
-            "INSERT INTO outbox (slot, sequence, epoch, event_id, fact_type, order_key, subject, traceparent, "
-            "envelope, record_time) VALUES (?,?,?,?,?,?,?,?,?,?)",
-            [
-                (
-                    slot,
-                    first + index,
-                    epoch,
-                    envelope.event_id,
-                    type_of(envelope.data),
-                    envelope.order_key,
-                    subject_of(type_of(envelope.data), envelope.plant_id),
-                    envelope.traceparent,
-                    envelope.SerializeToString(),
-                    clock.micros(now),
-                )
-                for index, envelope in enumerate(said)
-            ],
-        )
-    return set(by_slot)
+        for sequence, envelope in enumerate(said, start=last - len(said) + 1):
+            fact_type = type_of(envelope.data)
+            subject = subject_of(fact_type, envelope.plant_id)
+            fact = Stored(
+                slot, epoch, sequence, envelope.event_id, subject, envelope.traceparent, envelope.SerializeToString()
+            )
+            stored.append(fact)
+            rows.append((*fact, fact_type, envelope.order_key, at))
+    tx.many(
+        "INSERT INTO outbox (slot, epoch, sequence, event_id, subject, traceparent, envelope, fact_type, order_key, "
+        "record_time) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        rows,
+    )
+    return stored
 
 
 def _take_numbers(tx: Tx, slot: str, count: int) -> tuple[int, int]:

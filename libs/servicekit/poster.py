@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,6 +25,7 @@ from servicekit.database import Database, Tx
 from servicekit.domain import DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import TYPE_PREFIX
+from servicekit.outbox import Stored, Told
 from servicekit.posting_table import PostingRow
 from servicekit.postings import Away, Found, NoAnswer, NotYet, Posting, PostingKind, PostingOutcome, Refused
 from servicekit.use_case import Store, UseCase
@@ -79,7 +80,7 @@ class Poster:
         store: Store,
         kinds: Mapping[tuple[str, str], PostingKind],
         outcome: UseCase[PostingOutcome],
-        told: Callable[[set[str]], None],
+        told: Told,
         owner_epoch: int,
     ) -> None:
         self._database, self._store, self._kinds, self._outcome = database, store, kinds, outcome
@@ -165,7 +166,8 @@ class Poster:
     async def _try(self, row: PostingRow, step: Awaitable[PostingRow | None], kind: PostingKind) -> PostingRow | None:
         circuit = self._circuits[row.partner_id]
         try:
-            result = await asyncio.wait_for(step, kind.settle_time.total_seconds() * 0.45)
+            async with asyncio.timeout(kind.settle_time.total_seconds() * 0.45):
+                result = await step
         except Refused as refusal:
             circuit.worked()
             return await self._refuse(row, refusal)
@@ -215,9 +217,9 @@ class Poster:
     async def _conclude(self, row: PostingRow, to: PostingRow, answer: Mapping[str, str]) -> PostingRow | None:
         """The new state and what follows from it, in one transaction."""
 
-        def transaction(tx: Tx) -> set[str]:
+        def transaction(tx: Tx) -> list[Stored]:
             if not posting_table.update(tx, to, row.state):
-                return set()
+                return []
             if to.state == "refused":
                 error = PostingRefused(partner=to.partner_id, reason=to.reason, text=to.text)
                 lanes.append(tx, lane_of(to.partner_id), envelope_of(to), error, clock.now())
@@ -236,9 +238,7 @@ class Poster:
                 raise work.error
             return batch.save()
 
-        slots = await run_again(self._database, transaction)
-        if slots:
-            self._told(slots)
+        self._told(await run_again(self._database, transaction))
         return None
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import structlog
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from isthmus.events.v1.envelope_pb2 import Envelope
@@ -28,8 +27,16 @@ from servicekit.position import Position
 log = structlog.get_logger()
 BATCH_MOST = 256
 BUFFER_MOST = 1024  # facts that wait in memory, over all slots
-PULL_MESSAGES, PULL_BYTES = 256, 4_000_000
+PULL_MESSAGES, PULL_BYTES = 1024, 4_000_000
 PULL_SECONDS, BEAT_SECONDS = 30, 5
+PULL_REQUEST = json.dumps(
+    {
+        "batch": PULL_MESSAGES,
+        "max_bytes": PULL_BYTES,
+        "expires": PULL_SECONDS * 1_000_000_000,
+        "idle_heartbeat": BEAT_SECONDS * 1_000_000_000,
+    }
+).encode()
 PAUSE_FIRST, PAUSE_LONGEST = 0.2, 5.0
 REPEAT_SECONDS = 5.0
 
@@ -62,6 +69,46 @@ class Slot:
 
     def __post_init__(self) -> None:
         self.idle.set()
+
+
+class Feed:
+    """What the broker sent and was not looked at yet: bounded by the credit that was given. A callback, for it costs least."""
+
+    def __init__(self, inbox: str) -> None:
+        self.inbox = inbox
+        self._messages: list[Msg] = []
+        self._arrived = asyncio.Event()
+
+    async def put(self, message: Msg) -> None:
+        self._messages.append(message)
+        self._arrived.set()
+
+    async def take(self, reopen: asyncio.Event) -> list[Msg]:
+        """All that has arrived. Raises Reopen when it is asked for, ConnectionError after two missed heartbeats."""
+        for _ in range(BEAT_SECONDS * 2):
+            if reopen.is_set():
+                raise Reopen
+            if not self._messages:
+                try:
+                    async with asyncio.timeout(1):  # wait_for can lose a cancellation before Python 3.12
+                        await self._arrived.wait()
+                except TimeoutError:
+                    continue
+            self._arrived.clear()
+            taken, self._messages = self._messages, []
+            return taken
+        raise ConnectionError("two heartbeats of the broker missed")
+
+
+def _numbers(message: Msg) -> tuple[int, int] | None:
+    """(stream sequence, consumer sequence) of a message; None if it is a word of the broker itself."""
+    if not message.reply.startswith("$JS.ACK"):
+        return None
+    tokens = message.reply.split(".")
+    if len(tokens) == 9:
+        return int(tokens[5]), int(tokens[6])
+    found = message.metadata.sequence  # the longer form that names a domain
+    return found.stream, found.consumer
 
 
 class Reader:
@@ -111,12 +158,10 @@ class Reader:
             ),
         )
         client = await self._broker.client()
-        inbox = client.new_inbox()
-        subscription = await client.subscribe(inbox, pending_msgs_limit=8192)
+        feed = Feed(client.new_inbox())
+        subscription = await client.subscribe(feed.inbox, cb=feed.put, pending_msgs_limit=8192)
         try:
-            await self._pull(
-                slot, created, f"$JS.API.CONSUMER.MSG.NEXT.{slot.name}.{consumer.name}", subscription, inbox
-            )
+            await self._pull(slot, created, f"$JS.API.CONSUMER.MSG.NEXT.{slot.name}.{consumer.name}", feed)
         finally:
             await subscription.unsubscribe()
 
@@ -130,48 +175,32 @@ class Reader:
             return 1
         return at.stream_sequence + 1 if Envelope.FromString(message.data).event_id == at.event_id else 1
 
-    async def _pull(self, slot: Slot, created: str, subject: str, subscription: Subscription, inbox: str) -> None:
+    async def _pull(self, slot: Slot, created: str, subject: str, feed: Feed) -> None:
         client = await self._broker.client()
         credit, consumer_sequence = 0, 0
         while True:
             if credit <= PULL_MESSAGES // 2:
-                request = {
-                    "batch": PULL_MESSAGES,
-                    "max_bytes": PULL_BYTES,
-                    "expires": PULL_SECONDS * 1_000_000_000,
-                    "idle_heartbeat": BEAT_SECONDS * 1_000_000_000,
-                }
-                await client.publish(subject, json.dumps(request).encode(), reply=inbox)
+                await client.publish(subject, PULL_REQUEST, reply=feed.inbox)
                 credit += PULL_MESSAGES
-            message = await self._next(slot, subscription)
-            status = (message.headers or {}).get("Status") if not message.reply.startswith("$JS.ACK") else None
-            if status == "100":
-                continue
-            if status is not None:
-                credit = self._after_status(status, message, credit)
-                continue
-            credit -= 1
-            metadata = message.metadata
-            if metadata.sequence.consumer != consumer_sequence + 1:
-                raise Reopen
-            consumer_sequence = metadata.sequence.consumer
-            await self._put(slot, created, message, metadata.sequence.stream)
-
-    async def _next(self, slot: Slot, subscription: Subscription) -> Msg:
-        for _ in range(BEAT_SECONDS * 2):
-            if slot.reopen.is_set():
-                raise Reopen
-            try:
-                return await subscription.next_msg(timeout=1)
-            except TimeoutError:
-                continue
-        raise ConnectionError("two heartbeats of the broker missed")
+            for message in await feed.take(slot.reopen):
+                numbers = _numbers(message)
+                if numbers is None:
+                    credit = self._after_status(message, credit)
+                    continue
+                credit -= 1
+                if numbers[1] != consumer_sequence + 1:
+                    raise Reopen
+                consumer_sequence = numbers[1]
+                await self._put(slot, created, message, numbers[0])
 
     @staticmethod
-    def _after_status(status: str, message: Msg, credit: int) -> int:
+    def _after_status(message: Msg, credit: int) -> int:
+        headers = message.headers or {}
+        status = headers.get("Status", "")
+        if status == "100":  # idle heartbeat
+            return credit
         if status in ("408", "409"):  # the pull is over; what it had left is told
-            left = (message.headers or {}).get("Nats-Pending-Messages", str(credit))
-            return max(0, credit - int(left))
+            return max(0, credit - int(headers.get("Nats-Pending-Messages", str(credit))))
         raise ConnectionError(f"consumer gone: {status}")
 
     async def _put(self, slot: Slot, created: str, message: Msg, stream_sequence: int) -> None:

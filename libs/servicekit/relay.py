@@ -6,8 +6,10 @@ Lost answer, lost tail, lost stream and a second relay are one case: read the st
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import islice
 
 import structlog
 from nats.aio.msg import Msg
@@ -21,6 +23,8 @@ from servicekit.outbox import Stored
 
 log = structlog.get_logger()
 BATCH_MOST = 256
+FRESH_MOST = 2048  # committed facts of one slot that are kept in memory for the relay
+MARK_SECONDS = 0.25  # between two notes of how far the stream holds a slot: each is a commit of its own
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 0.1
 PAUSE_LONGEST = 5.0
@@ -31,19 +35,42 @@ class Fenced(Exception):
     """The stream went on without us: read its last message again."""
 
 
+class Fresh:
+    """Facts of one slot just committed, so that they need not be read again. Bounded: what is lost here stands in the table."""
+
+    def __init__(self) -> None:
+        self._facts: deque[Stored] = deque()
+
+    def put(self, fact: Stored) -> None:
+        is_next = not self._facts or fact.sequence == self._facts[-1].sequence + 1
+        if not is_next or len(self._facts) >= FRESH_MOST:
+            self._facts.clear()
+        self._facts.append(fact)
+
+    def after(self, sequence: int) -> list[Stored]:
+        """The facts behind this one; empty if the next is not here."""
+        while self._facts and self._facts[0].sequence <= sequence:
+            self._facts.popleft()
+        if not self._facts or self._facts[0].sequence != sequence + 1:
+            return []
+        return list(islice(self._facts, BATCH_MOST))
+
+
 class Relay:
     """Relays of a service's slots, one task each."""
 
     def __init__(self, database: Database, broker: Broker, slots: Iterable[str]) -> None:
         self._database, self._broker = database, broker
-        self._wake = {slot: asyncio.Event() for slot in slots}
+        self._fresh = {slot: Fresh() for slot in slots}
+        self._wake = {slot: asyncio.Event() for slot in self._fresh}
         self._repeat_from: dict[str, int] = {}
 
-    def told(self, slots: set[str]) -> None:
-        """New facts were committed in these slots."""
-        for slot in slots:
-            if slot in self._wake:
-                self._wake[slot].set()
+    def told(self, facts: Sequence[Stored]) -> None:
+        """These facts were committed just now."""
+        for fact in facts:
+            if fact.slot in self._fresh:
+                self._fresh[fact.slot].put(fact)
+                self._wake[fact.slot].set()
 
     async def serve(self) -> None:
         """Run until cancelled."""
@@ -81,24 +108,31 @@ class Relay:
         info = await self._broker.stream(slot)
         last_sequence = info.state.last_seq
         told = await self._last_told(slot, last_sequence)
-        beat_due = clock.monotonic()
+        marked, mark_due, beat_due = -1, 0.0, clock.monotonic()
         while True:
             told = min(told, self._repeat_from.pop(slot, told + 1) - 1)
             self._wake[slot].clear()
-            facts = await self._database.read(partial(outbox.after, slot=slot, sequence=told, most=BATCH_MOST))
+            facts = self._fresh[slot].after(told) or await self._database.read(
+                partial(outbox.after, slot=slot, sequence=told, most=BATCH_MOST)
+            )
             if facts:
                 last_sequence = await self._publish(slot, facts, last_sequence)
                 told = facts[-1].sequence
+            now = clock.monotonic()
+            # A heartbeat says what is on record as stored: were that less than the truth, a next relay would repeat the rest.
+            if told > marked and now >= min(mark_due, beat_due):
                 await self._database.write(partial(outbox.mark_stored, slot=slot, sequence=told))
-            elif clock.monotonic() >= beat_due:
+                marked, mark_due = told, now + MARK_SECONDS
+            elif not facts and now >= beat_due:
                 last_sequence = await self._beat(slot, last_sequence)
-                beat_due = clock.monotonic() + HEARTBEAT_SECONDS
-            else:
-                await self._rest(slot, beat_due)
+                beat_due = now + HEARTBEAT_SECONDS
+            elif not facts:
+                await self._rest(slot, min(beat_due, mark_due) if told > marked else beat_due)
 
-    async def _rest(self, slot: str, beat_due: float) -> None:
+    async def _rest(self, slot: str, until: float) -> None:
         try:
-            await asyncio.wait_for(self._wake[slot].wait(), min(1.0, max(0.01, beat_due - clock.monotonic())))
+            async with asyncio.timeout(min(1.0, max(0.01, until - clock.monotonic()))):
+                await self._wake[slot].wait()
         except TimeoutError:
             if not self._broker.is_connected:
                 raise ConnectionError("the broker is away") from None

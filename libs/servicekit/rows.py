@@ -7,6 +7,7 @@ that no repository writes `json_each` and `jsonb_array_elements` by hand.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -57,8 +58,16 @@ class Owned(Generic[N]):
     values: Values
 
 
+def _values_of(columns: Sequence[str]) -> Callable[[Any], Values]:
+    """Reads the attributes that bear the names of these columns; a tuple always."""
+    if len(columns) == 1:
+        one = operator.attrgetter(columns[0])
+        return lambda noun: (one(noun),)
+    return operator.attrgetter(*columns) if columns else lambda noun: ()
+
+
 class Rows(Generic[N]):
-    """The rows of one table, as nouns of one type."""
+    """The rows of one table, as nouns of one type. Key and owner columns are attributes of the noun by the same name."""
 
     def __init__(
         self,
@@ -75,6 +84,7 @@ class Rows(Generic[N]):
         self.table, self.noun, self.missing, self.insert_only = table, noun, missing, insert_only
         self.key_columns, self.owner_columns = tuple(key), tuple(owner)
         self.from_row, self.to_row = from_row, to_row
+        self.key_of, self.owner_of = _values_of(self.key_columns), _values_of(self.owner_columns)
         self.columns = tuple(column.name for column in table.columns)
         others = [name for name in self.columns if name not in self.key_columns]
         marks = ", ".join("?" for _ in self.columns)
@@ -96,14 +106,6 @@ class Rows(Generic[N]):
         """All nouns of this owner."""
         return Owned(self, values)
 
-    def key_of(self, noun: N) -> Values:
-        row = self.to_row(noun)
-        return tuple(row[name] for name in self.key_columns)
-
-    def owner_of(self, noun: N) -> Values:
-        row = self.to_row(noun)
-        return tuple(row[name] for name in self.owner_columns)
-
     def load(self, tx: Tx, keys: Iterable[Values], *, is_shared: bool) -> dict[Values, N]:
         """The nouns of these keys that exist, locked, by one statement."""
         found = self._select(tx, self.key_columns, keys, "SHARE" if is_shared else "NO KEY UPDATE")
@@ -122,8 +124,7 @@ class Rows(Generic[N]):
         )
         if not tx.is_sqlite:
             sql += f" FOR {lock} OF {self.table.name}"
-        ordered = sorted(wanted, key=repr)
-        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(ordered),))]
+        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(sorted(wanted)),))]
 
     def _pick(self, tx: Tx, column: str, index: int) -> str:
         picked = f"value->>{index}"

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+import time
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import structlog
 from opentelemetry import trace
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
+
+from servicekit import clock
 
 tracer = trace.get_tracer("isthmus")
+TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+SCOPE = InstrumentationScope("isthmus")
+_processor: BatchSpanProcessor | None = None  # where spans leave; None: nobody wants them
+_resource = Resource.create({})
 
 
 def start(service: str, plant_id: str, otlp_endpoint: str, log_level: str) -> None:
     """Spans leave by OTLP to `otlp_endpoint` (empty: they are made, so trace ids exist, and dropped). Logs are JSON lines."""
+    global _processor, _resource
     attributes = {"service.name": service, "service.namespace": "isthmus"}
     if plant_id:
         attributes["isthmus.plant.id"] = plant_id
-    provider = TracerProvider(resource=Resource.create(attributes))
+    _resource = Resource.create(attributes)
+    provider = TracerProvider(resource=_resource)
     if otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
         exporter = OTLPSpanExporter(endpoint=otlp_endpoint, insecure=True, timeout=5)
-        provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
+        _processor = BatchSpanProcessor(exporter, schedule_delay_millis=500)
+        provider.add_span_processor(_processor)
     trace.set_tracer_provider(provider)
     _start_logs(service, log_level)
 
@@ -100,17 +111,34 @@ def context_of(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def span_in_order_trace(name: str, kept: str, incoming: str, start_ns: int, attributes: Mapping[str, str]) -> Span:
-    """A span of a business step, in the order's own trace.
+def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes: str) -> str:
+    """Record a business step that ends now, in the order's own trace. Returns its trace context for what follows from it.
 
     `kept` is the trace kept with the order, `incoming` the caller's. Where they are one trace the caller's span is the
-    parent; where they differ the order's trace wins and the caller's is linked.
+    parent; where they differ the order's trace wins and the caller's is linked. Built without the tracer's sampling,
+    context and limits, which cost three times as much for every fact; nothing is built when nobody wants spans.
     """
-    mine, theirs = context_of(kept), context_of(incoming)
-    parent = theirs if mine is None or (theirs is not None and theirs.trace_id == mine.trace_id) else mine
-    links = [Link(theirs)] if theirs is not None and parent is not theirs else []
-    context = trace.set_span_in_context(NonRecordingSpan(parent)) if parent is not None else Context()
-    named = {key: value for key, value in attributes.items() if value}
-    return tracer.start_span(
-        name, context=context, kind=SpanKind.CONSUMER, links=links, start_time=start_ns, attributes=named
-    )
+    mine, theirs = _whole(kept), _whole(incoming)
+    parent = theirs if not mine or theirs[3:35] == mine[3:35] else mine
+    trace_id = parent[3:35] or clock.new_id()
+    traceparent = f"00-{trace_id}-{clock.new_id()[:16]}-01"
+    if _processor is not None:
+        links = [link for link in (context_of(theirs),) if link is not None and theirs != parent]
+        span = ReadableSpan(
+            name,
+            context=context_of(traceparent),
+            parent=context_of(parent),
+            resource=_resource,
+            attributes={f"isthmus.{key.replace('_', '.')}": value for key, value in attributes.items() if value},
+            links=[Link(link) for link in links],
+            kind=SpanKind.CONSUMER,
+            start_time=start_ns,
+            end_time=time.time_ns(),
+            instrumentation_scope=SCOPE,
+        )
+        _processor.on_end(span)
+    return traceparent
+
+
+def _whole(traceparent: str) -> str:
+    return traceparent if TRACEPARENT.fullmatch(traceparent) else ""

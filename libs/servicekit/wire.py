@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.date_pb2 import Date
 
 from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from servicekit.domain import Quantity, exact, plain
-from servicekit.facts import key_message, key_of_message, time_of
+from servicekit.facts import key_message, key_of_message, time_of, timestamp
 
-__all__ = ["key_message", "key_of_message", "time_of"]
+__all__ = ["key_message", "key_of_message", "time_of", "timestamp"]
 
 
 def quantity_of(message: QuantityMessage) -> Quantity:
@@ -47,9 +46,3 @@ def date_of(message: Message, field: str) -> date | None:
 
 def date_message(day: date) -> Date:
     return Date(year=day.year, month=day.month, day=day.day)
-
-
-def timestamp(instant: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(instant)
-    return stamp
