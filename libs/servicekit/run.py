@@ -100,7 +100,8 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
             stack.callback(lock.close)
         await asyncio.to_thread(migrate, database.engines[0], name, service.migrations)
         telemetry.instrument(database.engines)
-        broker = Broker(settings.nats_url, StreamRules.load(settings.streams_file), name)
+        rules = StreamRules.load(settings.streams_file, settings.stream_replicas)
+        broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)
         places = (*settings.plants, GROUP) if service.says_group else settings.plants
         relay = Relay(database, broker, [slot_of(name, plant) for plant in places])
