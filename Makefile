@@ -69,6 +69,9 @@ lint: setup-dev ## ruff, import rules, yaml, Dockerfile, compose
 	@$(B)/ruff format --check -q $(CODE) || (echo 'run: make fmt' && exit 1)
 	@$(B)/ruff check $(CODE)
 	@$(B)/lint-imports --no-cache | tail -n 12
+	@$(B)/yamllint -s $$(git ls-files --cached --others --exclude-standard '*.yml' '*.yaml')
+	@$(B)/hadolint $$(git ls-files --cached --others --exclude-standard '*Dockerfile')
+	@$(B)/python -m deploy.compose_check
 
 types: setup-dev ## mypy, strict
 	@$(B)/mypy --no-incremental services libs/servicekit libs/simulators deploy

@@ -13,12 +13,13 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
 import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from servicekit.health import is_serving
 
 START_SECONDS = 90.0
 STOP_SECONDS = 8.0
@@ -195,16 +196,7 @@ def http(url: str) -> Probe:
 
 def health(port: int) -> Probe:
     """gRPC health of a service of ours."""
-
-    def probe() -> bool:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            try:
-                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
-            except grpc.RpcError:
-                return False
-            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-    return probe
+    return partial(is_serving, f"127.0.0.1:{port}")
 
 
 def file(path: Path) -> Probe:

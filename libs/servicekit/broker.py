@@ -47,13 +47,14 @@ class StreamRules:
     num_replicas: int
 
     @classmethod
-    def load(cls, path: Path) -> StreamRules:
+    def load(cls, path: Path, replicas: int = 0) -> StreamRules:
+        """The file's rules; `replicas` of the settings, where it is not 0, is told instead of the file's."""
         data = yaml.safe_load(path.read_text(encoding="utf-8"))["business"]
         return cls(
             int(data["max_bytes"]),
             float(data["max_age_days"]) * 86400,
             int(data["max_msg_size"]),
-            int(data["replicas"]),
+            replicas or int(data["replicas"]),
         )
 
     def config(self, slot: str) -> StreamConfig:
@@ -77,7 +78,7 @@ class Broker:
     """One connection of this process. `client()` waits until it is there."""
 
     def __init__(self, url: str, rules: StreamRules, name: str) -> None:
-        self._url, self._rules, self._name = url, rules, name
+        self._urls, self._rules, self._name = url.split(","), rules, name
         self._client: Client | None = None
         self._lock = asyncio.Lock()
         self._last_fault = ""
@@ -91,7 +92,7 @@ class Broker:
         async with self._lock:
             if self._client is None or self._client.is_closed:
                 self._client = await nats.connect(
-                    self._url,
+                    self._urls,
                     name=self._name,
                     connect_timeout=3,
                     max_reconnect_attempts=-1,

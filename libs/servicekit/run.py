@@ -46,6 +46,7 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 CALLS_MOST = 4000
+CANCEL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -100,7 +101,8 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
             stack.callback(lock.close)
         await asyncio.to_thread(migrate, database.engines[0], name, service.migrations)
         telemetry.instrument(database.engines)
-        broker = Broker(settings.nats_url, StreamRules.load(settings.streams_file), name)
+        rules = StreamRules.load(settings.streams_file, settings.stream_replicas)
+        broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)
         places = (*settings.plants, GROUP) if service.says_group else settings.plants
         relay = Relay(database, broker, [slot_of(name, plant) for plant in places])
@@ -145,15 +147,27 @@ async def _serve(service: Service, kit: Kit, epoch: int) -> None:
     done, _ = await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
     await health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     await server.stop(kit.settings.drain_seconds)
-    for task in tasks:
-        task.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    ended = await end_of(tasks)
     failed = [end for end in ended if isinstance(end, Exception)]
     if stop not in done:
         for error in failed:
             log.error("part of the service failed", error=repr(error), exc_info=error)
         raise SystemExit(1)
     log.info("stopped")
+
+
+async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | None]:
+    """Cancel, and again whatever did not hear it.
+
+    A cancellation that meets an answer is lost in `wait_for` before Python 3.12, and the broker's client puts an error of its
+    own in its place when its connection goes at the same moment; the loop it was meant for would then run for ever.
+    """
+    for task in tasks:
+        task.cancel()
+    while (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1]:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:  # a group does not pass a second one on to its own
+            task.cancel()
+    return await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _parts(service: Service, kit: Kit, epoch: int) -> Iterable[Awaitable[None]]:

@@ -20,12 +20,13 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     database_url: str = Field(description="SQLAlchemy URL: sqlite:////path or postgresql+psycopg://...")
-    nats_url: str = Field(description="Broker, e.g. nats://127.0.0.1:4222")
+    nats_url: str = Field(description="Broker, e.g. nats://127.0.0.1:4222; nodes of a cluster separated by commas")
     listen: str = Field(description="host:port of the gRPC server; loopback unless told otherwise")
     plants: Annotated[tuple[str, ...], NoDecode] = Field(description="Plant ids, separated by commas")
     otlp_endpoint: str = Field("", description="host:port that spans go to; empty: none")
     log_level: str = Field("info", description="debug, info, warning or error")
     streams_file: Path = Field(Path("deploy/nats/streams.yaml"), description="How streams are declared")
+    stream_replicas: int = Field(0, ge=0, le=5, description="Nodes that keep a stream; 0: as the streams file says")
     drain_seconds: float = Field(2.0, description="Time given to calls in flight at SIGTERM")
 
     @field_validator("plants", mode="before")

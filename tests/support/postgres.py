@@ -42,10 +42,10 @@ def binaries() -> Path:
 class Postgres:
     """`fresh()` gives an empty database each time it is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1", port: int = 0, password: str = "") -> None:
         self._bin = binaries()
         self._home = Path(tempfile.mkdtemp(prefix="isthmus-pg-"))
-        self._port = free_port()
+        self._address, self._port, self._password = address, port or free_port(), password
         self._as_user = ["runuser", "-u", USER, "--"] if os.getuid() == 0 else []
         self._made = 0
 
@@ -53,9 +53,43 @@ class Postgres:
         if self._as_user:
             shutil.chown(self._home, USER)
         data = str(self._home / "data")
-        self._run("initdb", "-D", data, "-U", "isthmus", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-h 127.0.0.1 -p {self._port} -k {self._home} -c max_connections=200"
+        self._run("initdb", "-D", data, "-U", "isthmus", *self._authentication(), "-E", "UTF8", "--no-sync")
+        options = f"-h {self._address} -p {self._port} -k {self._home} -c max_connections=200"
         self._run("pg_ctl", "-D", data, "-l", str(self._home / "log"), "-w", "-o", options, "start")
+
+    def _authentication(self) -> list[str]:
+        """Everyone is trusted, unless a password was told: then everyone needs one."""
+        if not self._password:
+            return ["-A", "trust"]
+        file = self._home / "password"
+        file.write_text(self._password)
+        if self._as_user:
+            shutil.chown(file, USER)
+        return ["-A", "scram-sha-256", "--pwfile", str(file)]
+
+    def run_sql(self, file: Path) -> None:
+        """Run a file as the superuser, as we ourselves, for it may read files of ours."""
+        command = [
+            str(self._bin / "psql"),
+            "-h",
+            self._address,
+            "-p",
+            str(self._port),
+            "-U",
+            "isthmus",
+            "-d",
+            "postgres",
+        ]
+        environment = {**os.environ, "PGPASSWORD": self._password}
+        done = subprocess.run(
+            [*command, "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file)],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        if done.returncode or done.stderr:
+            raise RuntimeError(done.stderr)
 
     def fresh(self) -> str:
         self._made += 1
