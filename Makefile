@@ -76,7 +76,7 @@ types: setup-dev ## mypy, strict
 test: setup-dev ## unit, connected and flow tests; T=path narrows, ALLOW_SKIP=flow,... names lanes that may be left out
 	@$(B)/python -m deploy.local.lanes $(T)
 
-test-all: setup-dev ## the same, and what takes longer
+test-all: setup-dev ## the same, and the tests marked as long
 	@$(B)/python -m deploy.local.lanes --all $(T)
 
 check: setup-dev ## static gates, then the tests: what CI runs
