@@ -40,7 +40,7 @@ ps: ## what runs: service, ready, port, pid, memory
 	@$(B)/isthmus ps
 
 logs: ## follow a log: make logs S=production
-	@$(B)/isthmus logs $(S)
+	@$(B)/isthmus logs $(S) --follow
 
 # --- contracts
 

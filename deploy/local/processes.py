@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 START_SECONDS = 90.0
 STOP_SECONDS = 8.0
+PART_OF = "ISTHMUS_PART_OF"  # in the environment of what a supervisor starts: its home
 RESTART_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 Probe = Callable[[], bool]
 
@@ -78,7 +79,7 @@ class Supervisor:
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **spec.environment},
+            env={**os.environ, **spec.environment, PART_OF: str(self.home)},
             start_new_session=True,
         )
         log.close()
@@ -153,6 +154,23 @@ class Supervisor:
             }
             for name, running in self.running.items()
         ]
+
+
+def sweep(home: Path) -> int:
+    """Stop what a supervisor of this home has left behind because it was killed itself; how many there were."""
+    left = [process for process in psutil.process_iter() if _part_of(process) == str(home)]
+    for process in left:
+        process.terminate()
+    for process in psutil.wait_procs(left, timeout=STOP_SECONDS)[1]:
+        process.kill()
+    return len(left)
+
+
+def _part_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(PART_OF, ""))
+    except (psutil.Error, OSError):
+        return ""
 
 
 def memory_mb(pid: int) -> float:
