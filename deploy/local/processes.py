@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -181,9 +182,9 @@ def memory_mb(pid: int) -> float:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, by as many threads as like."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{threading.get_ident()}.part")
     part.write_text(json.dumps(data, indent=1, default=str))
     part.replace(path)
 
