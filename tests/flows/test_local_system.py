@@ -13,7 +13,7 @@ from tests.flows.conftest import LocalSystem
 from tests.support.eventually import eventually
 from tests.support.isthmus import is_one_sentence
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(330)]
 STORY = (
     "released order",
     "production took the order",
@@ -132,4 +132,4 @@ async def test_a_killed_service_comes_back_and_the_order_in_flight_completes(
         return bool(now["ready"] and now["restarts"] == before["restarts"] + 1 and now["pid"] != before["pid"])
 
     await eventually(is_back, within=60)
-    await eventually(lambda: local_system.tells(order, "ERP completed the order"), within=120)
+    await eventually(lambda: local_system.tells(order, "ERP completed the order"), within=180)
