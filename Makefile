@@ -40,7 +40,7 @@ ps: ## what runs: service, ready, port, pid, memory
 	@$(B)/isthmus ps
 
 logs: ## follow a log: make logs S=production
-	@$(B)/isthmus logs $(S)
+	@$(B)/isthmus logs $(S) --follow
 
 # --- contracts
 
@@ -79,7 +79,7 @@ types: setup-dev ## mypy, strict
 test: setup-dev ## unit, connected and flow tests; T=path narrows, ALLOW_SKIP=flow,... names lanes that may be left out
 	@$(B)/python -m deploy.local.lanes $(T)
 
-test-all: setup-dev ## the same, and what takes longer
+test-all: setup-dev ## the same, and the tests marked as long
 	@$(B)/python -m deploy.local.lanes --all $(T)
 
 check: setup-dev ## static gates, then the tests: what CI runs

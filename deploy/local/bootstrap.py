@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +38,8 @@ def main(lock_name: str) -> None:
     check_machine()
     python = VENV / "bin" / "python"
     if not python.exists():
+        import venv
+
         say("making the virtual environment")
         venv.EnvBuilder(with_pip=True).create(VENV)
     if not (VENV / "bin" / "uv").exists():
@@ -54,12 +55,13 @@ def main(lock_name: str) -> None:
 def check_machine() -> None:
     if sys.version_info < OLDEST:
         stop(
-            f"Isthmus needs Python 3.11 or newer; this is {sys.version.split()[0]}. Install it, or call make PYTHON=..."
+            f"Isthmus needs Python 3.11 or newer; this is {sys.version.split()[0]}: install it, or name it by make PYTHON=..."
         )
     try:
         import ensurepip  # noqa: F401
+        import venv  # noqa: F401
     except ImportError:
-        stop("Python's venv module is incomplete here. On Debian or Ubuntu: apt-get install python3-venv")
+        stop("Python's venv module is missing or incomplete here; on Debian or Ubuntu: apt-get install python3-venv")
     free = shutil.disk_usage(ROOT).free
     if free < DISK_LEAST:
         stop(f"Isthmus needs 2 GiB of free disk in {ROOT}; there are {free // 1024**2} MiB.")

@@ -1,4 +1,7 @@
-"""The test lanes, one after another, with one closing line. A lane that can't run fails the run, unless ALLOW_SKIP names it."""
+"""The test lanes, one after another, with one closing line. `--all` takes in what is marked as long.
+
+A lane that can't run fails the run, unless ALLOW_SKIP names it.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,23 @@ LANES = {
 NO_TESTS = 5  # pytest's exit code
 
 
+def marker_of(lane: str, *, everything: bool) -> str:
+    """What pytest selects by."""
+    return LANES[lane] if everything else f"({LANES[lane]}) and not long"
+
+
 def main(arguments: list[str]) -> int:
     """Run each lane with its marker; 0 only if all passed."""
     paths = [argument for argument in arguments if not argument.startswith("--")]
     allowed = set(filter(None, os.environ.get("ALLOW_SKIP", "").split(",")))
     passed = failed = skipped = 0
-    for lane, marker in LANES.items():
+    for lane in LANES:
         if lane in allowed:
             print(f"== {lane}: left out by ALLOW_SKIP", flush=True)
             continue
         begun = time.monotonic()
         print(f"== {lane}", flush=True)
-        command = [sys.executable, "-m", "pytest", "-q", "-m", marker, *paths]
+        command = [sys.executable, "-m", "pytest", "-q", "-m", marker_of(lane, everything="--all" in arguments), *paths]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         summary = ""

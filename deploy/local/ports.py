@@ -1,12 +1,16 @@
-"""Every loopback port of the local system, in one table. ISTHMUS_PORT_BASE moves them all."""
+"""Where the local system lives: every loopback port, in one table that ISTHMUS_PORT_BASE moves, and its home folder."""
 
 from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL_BASE = 18000  # of `isthmus up`; the demo has its own
+LOWEST_BASE, HIGHEST_BASE = 1024, 65000
 OFFSETS = {
     "nats": 0,
     "erp-aachen": 60,
@@ -34,8 +38,25 @@ class PortTaken(Exception):
     """A port of ours is in use; the text names it and who has it."""
 
 
+class SettingWrong(Exception):
+    """A setting of the local system can't be used; the text says which and what would do."""
+
+
 def base(default: int) -> int:
-    return int(os.environ.get("ISTHMUS_PORT_BASE", default))
+    said = os.environ.get("ISTHMUS_PORT_BASE") or str(default)
+    if not said.isdecimal() or not LOWEST_BASE <= int(said) <= HIGHEST_BASE:
+        raise SettingWrong(f"ISTHMUS_PORT_BASE is {said!r}; it is a number from {LOWEST_BASE} to {HIGHEST_BASE}.")
+    return int(said)
+
+
+def home() -> Path:
+    """Where the system of `isthmus up` keeps everything: ISTHMUS_HOME, else var/local."""
+    return Path(os.environ.get("ISTHMUS_HOME") or ROOT / "var" / "local").resolve()
+
+
+def local() -> dict[str, int]:
+    """The ports of the system of `isthmus up`."""
+    return table(base(LOCAL_BASE))
 
 
 def table(first: int) -> dict[str, int]:

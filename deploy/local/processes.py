@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -23,6 +24,7 @@ from servicekit.health import is_serving
 
 START_SECONDS = 90.0
 STOP_SECONDS = 8.0
+PART_OF = "ISTHMUS_PART_OF"  # in the environment of what a supervisor starts: its home
 RESTART_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 Probe = Callable[[], bool]
 
@@ -79,7 +81,7 @@ class Supervisor:
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **spec.environment},
+            env={**os.environ, **spec.environment, PART_OF: str(self.home)},
             start_new_session=True,
         )
         log.close()
@@ -156,6 +158,23 @@ class Supervisor:
         ]
 
 
+def sweep(home: Path) -> int:
+    """Stop what a supervisor of this home has left behind because it was killed itself; how many there were."""
+    left = [process for process in psutil.process_iter() if _part_of(process) == str(home)]
+    for process in left:
+        process.terminate()
+    for process in psutil.wait_procs(left, timeout=STOP_SECONDS)[1]:
+        process.kill()
+    return len(left)
+
+
+def _part_of(process: psutil.Process) -> str:
+    try:
+        return str(process.environ().get(PART_OF, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
 def memory_mb(pid: int) -> float:
     try:
         return round(psutil.Process(pid).memory_info().rss / 1e6, 1)
@@ -164,9 +183,9 @@ def memory_mb(pid: int) -> float:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, by as many threads as like."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{threading.get_ident()}.part")
     part.write_text(json.dumps(data, indent=1, default=str))
     part.replace(path)
 

@@ -1,4 +1,4 @@
-"""The process behind `isthmus up`: keeps the system running and says how it is in var/local/state.json."""
+"""The process behind `isthmus up`: keeps the system running and says how it is in state.json of its home."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import threading
 
 from deploy.local import ports, system
-from deploy.local.cli import BASE, HOME
 from deploy.local.processes import DidNotStart, Supervisor, write_json
 from deploy.local.tryton.install import SetupFailed
 
@@ -15,6 +14,7 @@ EVERY_SECONDS = 1.0
 
 
 def main() -> None:
+    home, table = ports.home(), ports.local()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -23,27 +23,25 @@ def main() -> None:
 
     def say(text: str) -> None:
         progress.append(text)
-        write_json(HOME / "state.json", state)
+        write_json(home / "state.json", state)
 
-    table = ports.table(ports.base(BASE))
     supervisor: Supervisor | None = None
     try:
-        if not (HOME / "erp").exists():
-            system.prepare(HOME, table, say)
-        supervisor = Supervisor(system.specs(HOME, table), HOME)
+        system.prepare_once(home, table, say)
+        supervisor = Supervisor(system.specs(home, table), home)
         supervisor.start(say)
         state["is_up"] = True
         while not stop.is_set():
             supervisor.tend()
-            write_json(HOME / "state.json", {**state, "processes": supervisor.status()})
+            write_json(home / "state.json", {**state, "processes": supervisor.status()})
             stop.wait(EVERY_SECONDS)
-    except (DidNotStart, SetupFailed, OSError) as fault:
-        write_json(HOME / "state.json", {**state, "failed": str(fault)})
+    except (DidNotStart, SetupFailed, ports.SettingWrong, OSError) as fault:
+        write_json(home / "state.json", {**state, "failed": str(fault)})
     finally:
         if supervisor is not None:
             supervisor.stop()
     if stop.is_set():
-        write_json(HOME / "state.json", {"is_up": False})
+        write_json(home / "state.json", {"is_up": False})
 
 
 if __name__ == "__main__":

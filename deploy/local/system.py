@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from deploy.local import ports as places
 from deploy.local import processes
 from deploy.local.processes import Spec
 from deploy.local.tryton import install
 from deploy.local.tryton.plants import PLANTS, PlantSeed
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = places.ROOT
 ZONES = {"aachen": "Europe/Berlin", "brno": "Europe/Prague"}
 FOREIGN, HUB, SERVICES = 0, 0, 1  # layers
 PYTHON = sys.executable
@@ -35,6 +36,18 @@ def prepare(home: Path, ports: dict[str, int], progress: Callable[[str], None]) 
         f'listen: "127.0.0.1:{ports["nats"]}"\nmax_payload: 1MB\n'
         f'jetstream {{ store_dir: "{home / "jetstream"}", max_mem: 256M, max_file: 100G, sync_interval: always }}\n'
     )
+
+
+def prepare_once(home: Path, ports: dict[str, int], progress: Callable[[str], None]) -> None:
+    """Prepare a home that is kept: the first time only, and for good on the ports it was made for."""
+    mark = home / "port_base"
+    if not mark.exists():
+        prepare(home, ports, progress)
+        mark.write_text(str(ports["nats"]))
+    elif (made_for := mark.read_text()) != str(ports["nats"]):
+        raise places.SettingWrong(
+            f"{home} was made for ISTHMUS_PORT_BASE={made_for}. Set that, or another ISTHMUS_HOME, or remove the folder."
+        )
 
 
 def _secrets(home: Path) -> None:

@@ -1,0 +1,151 @@
+"""The support desk's commands: what waits or is parked, what came twice, what was asked of foreign systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from google.protobuf import json_format
+
+from deploy.local import calls, ports
+from deploy.local.output import AsJson, show
+from isthmus.operations.v1 import lane_service_pb2 as lane_messages
+
+lanes = typer.Typer(no_args_is_help=True, help="What waits or is parked, and the hands to put it right.")
+
+
+def _known(service: str) -> str:
+    if service not in calls.SERVICES:
+        raise SystemExit(f"There is no service {service}. Services: {', '.join(calls.SERVICES)}")
+    return service
+
+
+Service = Annotated[str, typer.Argument(callback=_known, help="As isthmus ps names it.")]
+
+
+@lanes.command(name="list")
+def list_lanes(as_json: AsJson = False) -> None:
+    """Lanes of all services.   Example: isthmus lanes list"""
+    rows = []
+    for name in calls.SERVICES:
+        with calls.desk(ports.local(), name) as desk:
+            for lane in calls.pages(desk.ListLanes, lane_messages.ListLanesRequest(), "lanes"):
+                state = lane_messages.LaneState.Name(lane.state).removeprefix("LANE_STATE_").lower()
+                row = {"service": name, "consumer": lane.consumer, "order key": lane.order_key, "state": state}
+                rows.append({**row, "reason": lane.reason, "text": lane.text, "facts": lane.fact_count})
+    show(rows, "Lanes", as_json)
+
+
+@lanes.command(name="show")
+def show_lane(service: Service, consumer: str, order_key: str, as_json: AsJson = False) -> None:
+    """A lane with its facts.   Example: isthmus lanes show edge_bridge-brno mes-brno mes:Z40003"""
+    with calls.desk(ports.local(), service) as desk:
+        lane = desk.GetLane(
+            lane_messages.GetLaneRequest(consumer=consumer, order_key=order_key), timeout=calls.DEADLINE
+        )
+    if as_json:
+        typer.echo(json_format.MessageToJson(lane))
+        return
+    rows = [
+        {
+            "event": f.event_id,
+            "type": f.fact_type,
+            "attempts": f.attempts,
+            "reason": f.reason,
+            "content": f.content_json,
+        }
+        for f in lane.facts
+    ]
+    show(rows, f"Lane {order_key}", as_json)
+
+
+@lanes.command()
+def release(
+    service: Service, consumer: str, order_key: str, reason: str, operator: str, as_json: AsJson = False
+) -> None:
+    """Work a lane off in order.   Example: isthmus lanes release production production aachen-5 "item is there now" kim"""
+    request = lane_messages.ReleaseLaneRequest(
+        business_key=_new_key("release"),
+        consumer=consumer,
+        order_key=order_key,
+        release_reason=reason,
+        operator_id=operator,
+    )
+    with calls.desk(ports.local(), service) as desk:
+        answer = desk.ReleaseLane(request, timeout=calls.DEADLINE)
+    show([{"released": answer.released_count, "left": answer.lane.fact_count}], "Release", as_json)
+
+
+@lanes.command()
+def correct(
+    service: Service,
+    consumer: str,
+    order_key: str,
+    event: str,
+    content: Path,
+    reason: str,
+    operator: str,
+    as_json: AsJson = False,
+) -> None:
+    """Replace a fact's content by a JSON file.
+
+    Example: isthmus lanes correct edge_bridge-brno mes-brno mes:Z4 1f2e a.json typo kim
+    """
+    request = lane_messages.CorrectLaneFactRequest(
+        business_key=_new_key("correct"),
+        consumer=consumer,
+        order_key=order_key,
+        event_id=event,
+        content_json=content.read_text(encoding="utf-8"),
+        correct_reason=reason,
+        operator_id=operator,
+    )
+    with calls.desk(ports.local(), service) as desk:
+        answer = desk.CorrectLaneFact(request, timeout=calls.DEADLINE)
+    show([{"event": answer.fact.event_id, "replayed": answer.replayed}], "Correction", as_json)
+
+
+@lanes.command()
+def discard(
+    service: Service, consumer: str, order_key: str, event: str, reason: str, operator: str, as_json: AsJson = False
+) -> None:
+    """Take a fact out without effect.   Example: isthmus lanes discard gateway postings:wms aachen-3 1f2e "test order" kim"""
+    request = lane_messages.DiscardLaneFactRequest(
+        business_key=_new_key("discard"),
+        consumer=consumer,
+        order_key=order_key,
+        event_id=event,
+        discard_reason=reason,
+        operator_id=operator,
+    )
+    with calls.desk(ports.local(), service) as desk:
+        answer = desk.DiscardLaneFact(request, timeout=calls.DEADLINE)
+    show([{"left": answer.lane.fact_count, "replayed": answer.replayed}], "Discard", as_json)
+
+
+def _new_key(what: str) -> Any:
+    from servicekit import clock
+    from servicekit.domain import BusinessKey
+    from servicekit.facts import key_message
+
+    return key_message(BusinessKey("isthmus-cli", what, clock.new_id()))
+
+
+def conflicts(service: Service, as_json: AsJson = False) -> None:
+    """Documents that came twice with different content.   Example: isthmus conflicts production"""
+    with calls.desk(ports.local(), service) as desk:
+        found = list(calls.pages(desk.ListConflicts, lane_messages.ListConflictsRequest(), "conflicts"))
+    rows = [{"command": c.command, "first": c.first_content, "second": c.second_content} for c in found]
+    show(rows, "Conflicts", as_json)
+
+
+def postings(service: Service, state: str = "", as_json: AsJson = False) -> None:
+    """Changes asked of foreign systems.   Example: isthmus postings gateway --state refused"""
+    with calls.desk(ports.local(), service) as desk:
+        found = list(calls.pages(desk.ListPostings, lane_messages.ListPostingsRequest(state=state), "postings"))
+    rows = [
+        {"partner": p.partner_id, "kind": p.posting_kind, "order key": p.order_key, "state": p.state, "text": p.text}
+        for p in found
+    ]
+    show(rows, "Postings", as_json)

@@ -1,0 +1,52 @@
+"""Every command that a README shows is run by a test that is named here, or says why it is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.readme import ROOT, blocks, commands, readmes
+
+DEMO, SYSTEM, WHEEL = "flows/test_demo.py", "flows/test_local_system.py", "flows/test_contracts_wheel.py"
+RUN_BY = {  # the make targets run the command of the same name after set-up
+    "make demo": f"{DEMO}: test_the_demo_holds_every_check_and_leaves_nothing_running",
+    "make up": f"{SYSTEM}: test_up_changes_nothing_when_the_system_runs_already",
+    ".venv/bin/isthmus trace FA-000001": f"{SYSTEM}: test_an_order_is_told_from_release_to_completion_in_one_trace",
+    ".venv/bin/isthmus lanes list": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
+    ".venv/bin/isthmus postings gateway": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
+    ".venv/bin/isthmus --help": "deploy/test_cli.py: test_every_command_has_an_example_in_its_help_and_answers_in_json",
+    ".venv/bin/python -m build --wheel --no-isolation libs/contracts": f"{WHEEL}: stranger",
+}
+NOT_RUN = {
+    "make test": "it is what runs this",
+}
+SHOWN = [(path, command) for path in readmes() for command in commands(path)]
+
+
+def test_the_readmes_show_commands() -> None:
+    assert {"make demo", "make up"} <= {command for _, command in SHOWN}
+
+
+@pytest.mark.parametrize(("path", "command"), SHOWN)
+def test_a_command_of_a_readme_is_run_by_a_test_or_says_why_not(path: Path, command: str) -> None:
+    assert command in RUN_BY or command in NOT_RUN, f"{path.relative_to(ROOT)} shows a command that no test runs"
+
+
+def test_the_tests_that_run_commands_are_there_and_nothing_else_is_listed() -> None:
+    for place in RUN_BY.values():
+        file, _, name = place.partition(": ")
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / "tests" / file).read_text(), re.MULTILINE), place
+    assert RUN_BY.keys() | NOT_RUN.keys() == {command for _, command in SHOWN}
+
+
+@pytest.mark.parametrize("target", sorted({c.split()[1] for _, c in SHOWN if c.startswith("make ")}))
+def test_a_make_target_of_a_readme_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", readmes())
+def test_python_in_a_readme_compiles(path: Path) -> None:
+    for text in blocks(path, "python"):
+        compile(text, str(path), "exec")
