@@ -21,6 +21,8 @@ RUN_BY = {  # the make targets run the command of the same name after set-up
 }
 NOT_RUN = {
     "make test": "it is what runs this",
+    "docker compose up -d --build": "no container engine is at hand: deploy/test_production_shape.py runs what each would",
+    "ISTHMUS_PORT_BASE=20000 .venv/bin/isthmus trace FA-000001": "the same command as above, asked of those containers",
 }
 SHOWN = [(path, command) for path in readmes() for command in commands(path)]
 
