@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -44,8 +45,7 @@ class Misaddressed(DomainError):
     reason, kind = "FACT_MISADDRESSED", Kind.FORBIDDEN
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A fact as it came: from a stream, or (slot empty) from a local source that marks its own records."""
 
     envelope: Envelope
@@ -61,6 +61,18 @@ class Taken:
 
     holes: frozenset[str] = frozenset()
     advanced: frozenset[str] = frozenset()
+
+
+def _position_after(delivery: Delivery) -> Position:
+    envelope = delivery.envelope
+    return Position(
+        delivery.slot,
+        delivery.stream_created,
+        delivery.stream_sequence,
+        envelope.event_id,
+        envelope.producer_epoch,
+        envelope.producer_sequence,
+    )
 
 
 class Inbox:
@@ -126,31 +138,25 @@ class Inbox:
     def _fresh(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Position], Taken]:
         """Those that are next in their slot, the positions after them, and what that makes of the slots."""
         positions = position.load(tx, self.consumer, {d.slot for d in deliveries if d.slot})
+        last = {slot: at.producer_sequence for slot, at in positions.items()}
         fresh: list[Delivery] = []
         holes: set[str] = set()
-        advanced: set[str] = set()
+        advanced: dict[str, Delivery] = {}
         for delivery in deliveries:
             envelope, slot = delivery.envelope, delivery.slot
             if not slot:
                 fresh.append(delivery)
                 continue
-            step = position.judge(positions.get(slot), envelope.producer_sequence, delivery.lowest_retained)
+            step = position.judge(last.get(slot), envelope.producer_sequence, delivery.lowest_retained)
             if step is Step.HOLE:
                 holes.add(slot)
             if step is not Step.NEXT:
                 continue
             holes.discard(slot)
-            advanced.add(slot)
+            advanced[slot] = delivery
+            last[slot] = envelope.producer_sequence
             fresh.append(delivery)
-            positions[slot] = Position(
-                slot,
-                delivery.stream_created,
-                delivery.stream_sequence,
-                envelope.event_id,
-                envelope.producer_epoch,
-                envelope.producer_sequence,
-            )
-        moved = [positions[slot] for slot in sorted(advanced)]
+        moved = [_position_after(advanced[slot]) for slot in sorted(advanced)]
         return fresh, moved, Taken(frozenset(holes), frozenset(advanced))
 
     def work_of(self, delivery: Delivery) -> Work | Exception | None:

@@ -28,16 +28,16 @@ class Step(enum.Enum):
     HOLE = "hole"
 
 
-def judge(position: Position | None, producer_sequence: int, lowest_retained: int) -> Step:
-    """What a fact with this number is to a reader at this position.
+def judge(last: int | None, producer_sequence: int, lowest_retained: int) -> Step:
+    """What a fact with this number is to a reader whose last one was `last` (None: it has seen none of the slot).
 
     At first sight of a slot number 1 starts, or one not above the lowest that its producer can still repeat.
     """
-    if position is None:
+    if last is None:
         return Step.NEXT if producer_sequence <= max(1, lowest_retained) else Step.HOLE
-    if producer_sequence <= position.producer_sequence:
+    if producer_sequence <= last:
         return Step.REPEAT
-    return Step.NEXT if producer_sequence == position.producer_sequence + 1 else Step.HOLE
+    return Step.NEXT if producer_sequence == last + 1 else Step.HOLE
 
 
 COLUMNS = "slot, stream_created, stream_sequence, event_id, producer_epoch, producer_sequence"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -58,8 +59,8 @@ class Slot:
     buffered: int = 0
     idle: asyncio.Event = field(default_factory=asyncio.Event)  # nothing of it is buffered
 
-    def put(self) -> None:
-        self.buffered += 1
+    def put(self, count: int) -> None:
+        self.buffered += count
         self.idle.clear()
 
     def taken(self) -> None:
@@ -117,7 +118,8 @@ class Reader:
     def __init__(self, database: Database, broker: Broker, inbox: Inbox, slots: Iterable[str]) -> None:
         self._database, self._broker, self._inbox = database, broker, inbox
         self._slots = {name: Slot(name) for name in slots}
-        self._buffer: asyncio.Queue[tuple[int, Delivery]] = asyncio.Queue(BUFFER_MOST)
+        self._buffer: deque[tuple[int, Delivery]] = deque()
+        self._arrived, self._has_room = asyncio.Event(), asyncio.Event()
 
     async def serve(self) -> None:
         """Run until cancelled."""
@@ -182,6 +184,7 @@ class Reader:
             if credit <= PULL_MESSAGES // 2:
                 await client.publish(subject, PULL_REQUEST, reply=feed.inbox)
                 credit += PULL_MESSAGES
+            facts: list[Delivery] = []
             for message in await feed.take(slot.reopen):
                 numbers = _numbers(message)
                 if numbers is None:
@@ -191,7 +194,13 @@ class Reader:
                 if numbers[1] != consumer_sequence + 1:
                     raise Reopen
                 consumer_sequence = numbers[1]
-                await self._put(slot, created, message, numbers[0])
+                if is_heartbeat(message.subject):
+                    await self._put(slot, facts)
+                    facts = []
+                    await self._check_tail(slot, message.data)
+                elif (fact := self._read_fact(slot, created, message, numbers[0])) is not None:
+                    facts.append(fact)
+            await self._put(slot, facts)
 
     @staticmethod
     def _after_status(message: Msg, credit: int) -> int:
@@ -203,20 +212,26 @@ class Reader:
             return max(0, credit - int(headers.get("Nats-Pending-Messages", str(credit))))
         raise ConnectionError(f"consumer gone: {status}")
 
-    async def _put(self, slot: Slot, created: str, message: Msg, stream_sequence: int) -> None:
-        if is_heartbeat(message.subject):
-            await self._check_tail(slot, message.data)
-            return
+    def _read_fact(self, slot: Slot, created: str, message: Msg, stream_sequence: int) -> Delivery | None:
         try:
             envelope = Envelope.FromString(message.data)
         except DecodeError:
             log.error("fact unreadable", slot=slot.name, stream_sequence=stream_sequence)
-            return  # its number is now missing: the hole is seen and asked for again
-        if message.subject.split(".")[1] != envelope.plant_id:
+            return None  # its number is now missing: the hole is seen and asked for again
+        if message.subject.split(".", 2)[1] != envelope.plant_id:
             log.error("fact misaddressed", slot=slot.name, subject=message.subject, plant_id=envelope.plant_id)
-        delivery = Delivery(envelope, slot.name, created, stream_sequence, slot.lowest_retained)
-        slot.put()
-        await self._buffer.put((slot.generation, delivery))
+        return Delivery(envelope, slot.name, created, stream_sequence, slot.lowest_retained)
+
+    async def _put(self, slot: Slot, facts: list[Delivery]) -> None:
+        """Into the buffer; waits while that is full, and so gives the broker no more credit."""
+        if not facts:
+            return
+        slot.put(len(facts))
+        self._buffer.extend((slot.generation, fact) for fact in facts)
+        self._arrived.set()
+        while len(self._buffer) > BUFFER_MOST:
+            self._has_room.clear()
+            await self._has_room.wait()
 
     async def _check_tail(self, slot: Slot, data: bytes) -> None:
         """A heartbeat stands behind the facts it counts: fewer facts before it than it says is a lost tail."""
@@ -234,9 +249,11 @@ class Reader:
     async def _take_batches(self) -> None:
         pause = PAUSE_FIRST
         while True:
-            waiting = [await self._buffer.get()]
-            while len(waiting) < BATCH_MOST and not self._buffer.empty():
-                waiting.append(self._buffer.get_nowait())
+            while not self._buffer:
+                self._arrived.clear()
+                await self._arrived.wait()
+            waiting = [self._buffer.popleft() for _ in range(min(BATCH_MOST, len(self._buffer)))]
+            self._has_room.set()
             try:
                 await self._take([d for generation, d in waiting if generation == self._slots[d.slot].generation])
                 pause = PAUSE_FIRST
