@@ -20,7 +20,7 @@ setup-dev: setup ## and what the checks need
 	@$(PYTHON) deploy/local/bootstrap.py dev
 
 lock: setup ## make the locks anew from requirements/*.in
-	@for f in install run dev tryton-6.0 tryton-8.0; do \
+	@for f in install run dev bench tryton-6.0 tryton-8.0; do \
 	  $(B)/uv pip compile requirements/$$f.in -p 3.11 --universal --generate-hashes --no-emit-index-url --no-header -q \
 	  -o requirements/$$f.lock || exit 1; done
 
@@ -61,7 +61,7 @@ protos-check: ## contracts are formatted, lint clean, unbroken, and the stubs ar
 
 # --- gates and tests
 
-.PHONY: fmt lint types test test-all check rule
+.PHONY: fmt lint types test test-all check bench rule
 fmt: setup-dev ## format the code
 	@$(B)/ruff format -q $(CODE) && $(B)/ruff check -q --fix-only $(CODE)
 
@@ -85,6 +85,10 @@ test-all: setup-dev ## the same, and the tests marked as long
 check: setup-dev ## static gates, then the tests: what CI runs
 	@$(MAKE) --no-print-directory protos-check lint types
 	@$(MAKE) --no-print-directory test
+
+bench: setup-dev ## speed, against an idealised pipeline and two frameworks, in one run; about 8 minutes
+	@$(PYTHON) deploy/local/bootstrap.py bench
+	@$(B)/python -m tests.bench
 
 rule: ## where a rule is decided: make rule REASON=OVER_DELIVERY
 	@grep -rn --include='*.proto' --include='*.py' --exclude-dir=contracts '$(REASON)' protos services libs/servicekit tests | cut -c1-160

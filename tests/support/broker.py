@@ -13,8 +13,8 @@ from tests.support.ports import free_port
 
 
 class Broker:
-    def __init__(self, home: Path) -> None:
-        self.home, self.port = home, free_port()
+    def __init__(self, home: Path, sync_interval: str = "always") -> None:
+        self.home, self.port, self._sync = home, free_port(), sync_interval
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -23,7 +23,7 @@ class Broker:
         configuration = self.home / "nats.conf"
         configuration.write_text(
             f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.home / "js"}", max_file: 100G, '
-            "sync_interval: always }\n"
+            f"sync_interval: {self._sync} }}\n"
         )
         log = (self.home / "nats.log").open("ab")
         binary = Path(sys.executable).parent / "nats-server"

@@ -1,0 +1,62 @@
+"""The same work through servicekit: reader, inbox, lanes, outbox and relay as a service of ours runs them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from servicekit import outbox, telemetry
+from servicekit.broker import Broker
+from servicekit.clock import monotonic
+from servicekit.inbox import Inbox
+from servicekit.reader import Reader
+from servicekit.relay import Relay
+from tests.bench.work import RULES, SLOT_IN, SLOT_OUT
+from tests.support import toy
+
+
+async def consume(broker_url: str, database_url: str, facts: int, versions: Path) -> dict[str, Any]:
+    database = toy.open_database(database_url, versions)
+    telemetry.instrument(database.engines)
+    broker = Broker(broker_url, RULES, "bench")
+    await broker.client()
+    relay = Relay(database, broker, [SLOT_OUT])
+    inbox = Inbox(database, toy.STORE, toy.HANDLERS, relay.told)
+    reader = Reader(database, broker, inbox, [SLOT_IN])
+    begun, cpu = monotonic(), time.process_time()
+    parts = [asyncio.ensure_future(part) for part in (relay.serve(), reader.serve())]
+    while (await database.read(lambda tx: outbox.producer(tx, SLOT_OUT))).stored < facts:
+        await asyncio.sleep(0.02)
+        for part in parts:
+            if part.done():
+                part.result()
+    seconds, cpu = monotonic() - begun, time.process_time() - cpu
+    total = (await toy.rows(database, "SELECT SUM(amount) FROM tallies"))[0][0] // 1_000_000
+    for part in parts:
+        part.cancel()
+    await asyncio.gather(*parts, return_exceptions=True)
+    await broker.close()
+    database.close()
+    return {"seconds": seconds, "cpu_seconds": cpu, "total": int(total), "stream": SLOT_OUT}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("broker", "database"):
+        parser.add_argument(name)
+    parser.add_argument("facts", type=int)
+    parser.add_argument("--versions", type=Path, required=True, help="folder for the toy's migration")
+    parser.add_argument("--otlp", default="", help="where spans go")
+    asked = parser.parse_args()
+    telemetry.start("inventory", "", asked.otlp, "error")
+    print(json.dumps(uvloop.run(consume(asked.broker, asked.database, asked.facts, asked.versions))))
+
+
+if __name__ == "__main__":
+    main()

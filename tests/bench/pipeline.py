@@ -1,0 +1,75 @@
+"""Runs the consumers interleaved, each in a process and with streams and a database of its own, and checks their totals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench import work
+from tests.support.broker import Broker
+from tests.support.postgres import Postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOW = ("natspy", "faststream")  # they get a sixth of the facts, for they need ten times as long
+Say = Callable[[str], None]
+
+
+def command(who: str, broker: str, database: str, facts: int, home: Path) -> list[str]:
+    asked = [broker, database, str(facts)]
+    if who in SLOW:
+        return [sys.executable, "-m", "tests.bench.peers", who, *asked]
+    more = ["--versions", str(home / "versions")] if who == "kit" else []
+    return [sys.executable, "-m", f"tests.bench.{who}", *asked, *more]
+
+
+def once(who: str, broker: Broker, database: str, facts: int, home: Path) -> float:
+    """Facts a second of one run. Raises RuntimeError when its totals are wrong."""
+    asyncio.run(work.fill(broker.url, facts))
+    asked = command(who, broker.url, database, facts, home)
+    done = subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"{who}: {done.stderr[-3000:]}")
+    said = json.loads(done.stdout.splitlines()[-1])
+    told = asyncio.run(work.stored(broker.url, said["stream"]))
+    if not said["total"] == told == facts:
+        raise RuntimeError(f"{who}: {facts} facts, tallies say {said['total']}, the stream holds {told}")
+    return float(facts / said["seconds"])
+
+
+@contextmanager
+def databases(kind: str, home: Path) -> Iterator[Callable[[], str]]:
+    """A maker of empty databases."""
+    if kind == "sqlite":
+        numbers = iter(range(10**6))
+        yield lambda: f"sqlite:///{home / f'{next(numbers)}.db'}"
+        return
+    server = Postgres()
+    server.start()
+    try:
+        yield server.fresh
+    finally:
+        server.stop()
+
+
+def compare(
+    who: Sequence[str], kind: str, sync: str, facts: int, repetitions: int, home: Path, say: Say
+) -> dict[str, list[float]]:
+    """Rates by consumer, one after another within each repetition."""
+    rates: dict[str, list[float]] = {name: [] for name in who}
+    broker = Broker(home / "broker", sync_interval=sync)
+    broker.start()
+    try:
+        with databases(kind, home) as fresh:
+            for repetition in range(1, repetitions + 1):
+                for name in who:
+                    count = facts // 6 if name in SLOW else facts
+                    rates[name].append(once(name, broker, fresh(), count, home))
+                    say(f"{kind}, broker sync {sync}, run {repetition}: {name} {rates[name][-1]:,.0f} facts/s")
+    finally:
+        broker.kill()
+    return rates
