@@ -4,7 +4,6 @@ PYTHON ?= python3
 B := .venv/bin
 CODE := services libs/servicekit libs/simulators deploy tests
 PROTOS = $$(find isthmus buf -name '*.proto' | sort)
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
 help: ## this menu

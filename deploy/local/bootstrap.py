@@ -46,7 +46,9 @@ def main(lock_name: str) -> None:
         say("installing the installer")
         run(str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", "requirements/install.lock")
     say(f"installing {sum('==' in line for line in lock.read_text().splitlines())} packages of {lock.name}")
-    run(str(VENV / "bin" / "uv"), "pip", "install", "-q", "-p", str(python), "--require-hashes", "-r", str(lock))
+    # Compiled once: else each of 17 processes compiles what it imports, at every start where no bytecode may be written.
+    flags = ("-q", "--compile-bytecode", "--require-hashes")
+    run(str(VENV / "bin" / "uv"), "pip", "install", *flags, "-p", str(python), "-r", str(lock))
     put_on_path(python)
     stamp.write_text(wanted)
     say("ready")

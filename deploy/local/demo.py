@@ -60,9 +60,12 @@ def run(console: Console, *, as_json: bool) -> bool:
     report.figures["set_up_seconds"] = round(story.seconds, 1)
     supervisor = Supervisor(system.specs(HOME, table), HOME)
     try:
-        supervisor.start(story.say)
+        supervisor.start(story.say, [system.FOREIGN])
+        plants = Plants(HOME, table)
+        plants.hold(is_held=True)  # before anybody can give them work: what happens when is for the story to tell
+        supervisor.start(story.say, [system.SERVICES])
         report.figures["ready_after_seconds"] = round(story.seconds, 1)
-        play(story, Plants(HOME, table), report)
+        play(story, plants, report)
         report.figures["memory_mb"] = {r["service"]: r["memory_mb"] for r in supervisor.status()}
     except StoryStuck as stuck:
         story.say(f"[red]{stuck}[/]")
@@ -84,7 +87,6 @@ def run(console: Console, *, as_json: bool) -> bool:
 
 def play(story: Story, plants: Plants, report: Report) -> None:
     """The story itself."""
-    plants.hold(is_held=True)
     story.wait("all released orders are in their MES", lambda: plants.dispatched() >= plants.released())
     story.say(f"{plants.released()} orders released by two ERPs stand in two MES; the lines are on hold")
     changes_before_work(story, plants, report)

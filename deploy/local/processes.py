@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -64,9 +64,9 @@ class Supervisor:
         self.running: dict[str, Running] = {}
         (home / "logs").mkdir(parents=True, exist_ok=True)
 
-    def start(self, progress: Callable[[str], None]) -> None:
-        """Start layer by layer, each when the one below is ready. Raises DidNotStart."""
-        for layer in sorted({spec.layer for spec in self.specs}):
+    def start(self, progress: Callable[[str], None], layers: Collection[int] = ()) -> None:
+        """Start layer by layer, each when the one below is ready; all of them if none is named. Raises DidNotStart."""
+        for layer in sorted(layers or {spec.layer for spec in self.specs}):
             specs = [spec for spec in self.specs if spec.layer == layer]
             for spec in specs:
                 self._launch(spec)

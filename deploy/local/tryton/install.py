@@ -123,7 +123,7 @@ def _environment(folder: Path, lock: Path, series: str, progress: Progress) -> N
     shutil.rmtree(folder, ignore_errors=True)
     venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
     uv = Path(sys.executable).parent / "uv"
-    _run(folder / "install.log", str(uv), "pip", "install", "-q", "-p", str(folder / "bin" / "python"),
+    _run(folder / "install.log", str(uv), "pip", "install", "-q", "--compile-bytecode", "-p", str(folder / "bin" / "python"),
          "--require-hashes", "-r", str(lock))  # fmt: skip
     (folder / "installed").touch()
 
