@@ -116,6 +116,15 @@ def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
     )
 
 
+def prune(tx: Tx, before: datetime, most: int = 1000) -> int:
+    """Forget a few documents that were claimed before this time."""
+    return tx.run(
+        "DELETE FROM claims WHERE claim_id IN (SELECT claim_id FROM claims WHERE claim_time < ? "
+        "ORDER BY claim_time LIMIT ?)",
+        (clock.micros(before), most),
+    )
+
+
 def keep_conflicts(tx: Tx, conflicts: Sequence[tuple[Claim, str]], now: datetime) -> None:
     """Keep both contents for a person; the same second content is kept once."""
     for claim, second in conflicts:

@@ -13,6 +13,8 @@ from servicekit import clock
 from servicekit.database import Tx
 from servicekit.facts import subject_of, type_of
 
+HOUR = 3_600_000_000  # microseconds
+
 
 class Stored(NamedTuple):
     """A numbered fact as it stands in the outbox."""
@@ -105,9 +107,14 @@ def producer(tx: Tx, slot: str) -> Producer:
     return Producer(slot, *rows[0]) if rows else Producer(slot, 1, 0, 0, "", 0)
 
 
-def mark_stored(tx: Tx, slot: str, sequence: int) -> None:
-    """Remember how far the stream holds this slot; insurance rows stay for the retention time."""
+def mark_stored(tx: Tx, slot: str, sequence: int, now: datetime) -> None:
+    """Remember how far the stream holds this slot, and since when: insurance rows stay for the retention time."""
     tx.run("UPDATE producer SET stored_sequence = ? WHERE slot = ? AND stored_sequence < ?", (sequence, slot, sequence))
+    tx.run(
+        "INSERT INTO stored_mark (slot, hour, sequence) VALUES (?, ?, ?) ON CONFLICT (slot, hour) DO UPDATE SET "
+        "sequence = excluded.sequence WHERE stored_mark.sequence < excluded.sequence",
+        (slot, clock.micros(now) // HOUR, sequence),
+    )
 
 
 def backlog(tx: Tx, slot: str) -> tuple[int, int | None]:
@@ -121,10 +128,24 @@ def backlog(tx: Tx, slot: str) -> tuple[int, int | None]:
 
 
 def prune(tx: Tx, before: datetime, most: int = 1000) -> int:
-    """Drop a few rows that the stream has held for longer than the retention time."""
-    return tx.run(
-        "DELETE FROM outbox WHERE (slot, sequence) IN (SELECT o.slot, o.sequence FROM outbox o "
-        "JOIN producer p ON p.slot = o.slot WHERE o.record_time < ? AND o.sequence < p.stored_sequence "
-        "ORDER BY o.slot, o.sequence LIMIT ?)",
-        (clock.micros(before), most),
-    )
+    """Drop a few rows that their stream has held since before this time. The last stored row stays: a heartbeat names it."""
+    hour = clock.micros(before) // HOUR
+    dropped = 0
+    for slot, stored in tx.rows("SELECT slot, MAX(sequence) FROM stored_mark WHERE hour < ? GROUP BY slot", (hour,)):
+        dropped += tx.run(
+            "DELETE FROM outbox WHERE slot = ? AND sequence IN (SELECT o.sequence FROM outbox o WHERE o.slot = ? AND "
+            "o.sequence <= ? AND o.sequence < (SELECT stored_sequence FROM producer p WHERE p.slot = o.slot) "
+            "ORDER BY o.sequence LIMIT ?)",
+            (slot, slot, stored, most),
+        )
+        if dropped < most:
+            tx.run("DELETE FROM stored_mark WHERE slot = ? AND hour < ? AND sequence < ?", (slot, hour, stored))
+    return dropped
+
+
+def event_at(tx: Tx, slot: str, sequence: int) -> str | None:
+    """Event id of a numbered fact; empty if it was pruned, None if this database never gave that number."""
+    rows = tx.rows("SELECT event_id FROM outbox WHERE slot = ? AND sequence = ?", (slot, sequence))
+    if rows:
+        return str(rows[0][0])
+    return "" if sequence <= producer(tx, slot).last else None

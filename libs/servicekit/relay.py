@@ -35,6 +35,13 @@ class Fenced(Exception):
     """The stream went on without us: read its last message again."""
 
 
+class WentBack(Exception):
+    """The stream holds facts that this database never told: it was put back. Telling on would lose facts unseen."""
+
+    def __init__(self, slot: str, sequence: int) -> None:
+        super().__init__(f"stream {slot} holds a fact {sequence} that this database did not say: was it put back?")
+
+
 class Fresh:
     """Facts of one slot just committed, so that they need not be read again. Bounded: what is lost here stands in the table."""
 
@@ -86,6 +93,9 @@ class Relay:
                 await self._tell(slot)
             except Fenced:
                 pause = POLL_SECONDS
+            except WentBack as fault:  # a person must decide; nothing is told until then
+                log.error("relay stands still", slot=slot, fault=str(fault))
+                await asyncio.sleep(PAUSE_LONGEST)
             except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
                 log.warning("relay pauses", slot=slot, fault=str(fault) or type(fault).__name__, seconds=pause)
                 await asyncio.sleep(pause)
@@ -121,7 +131,7 @@ class Relay:
             now = clock.monotonic()
             # A heartbeat says what is on record as stored: were that less than the truth, a next relay would repeat the rest.
             if told > marked and now >= min(mark_due, beat_due):
-                await self._database.write(partial(outbox.mark_stored, slot=slot, sequence=told))
+                await self._database.write(partial(outbox.mark_stored, slot=slot, sequence=told, now=clock.now()))
                 marked, mark_due = told, now + MARK_SECONDS
             elif not facts and now >= beat_due:
                 last_sequence = await self._beat(slot, last_sequence)
@@ -138,13 +148,20 @@ class Relay:
                 raise ConnectionError("the broker is away") from None
 
     async def _last_told(self, slot: str, last_sequence: int) -> int:
-        """The producer sequence that the stream ends with; 0 for an empty stream."""
+        """The producer sequence that the stream ends with; 0 for an empty stream. Raises WentBack."""
         message = await self._broker.message(slot, last_sequence) if last_sequence else None
         if message is None or message.data is None:
             return 0
         if is_heartbeat(message.subject or ""):
-            return read_heartbeat(message.data).last_stored_sequence
-        return Envelope.FromString(message.data).producer_sequence
+            beat = read_heartbeat(message.data)
+            told, event_id = beat.last_stored_sequence, beat.last_stored_event_id
+        else:
+            envelope = Envelope.FromString(message.data)
+            told, event_id = envelope.producer_sequence, envelope.event_id
+        ours = await self._database.read(partial(outbox.event_at, slot=slot, sequence=told)) if told else ""
+        if ours is None or (ours and event_id and ours != event_id):
+            raise WentBack(slot, told)
+        return told
 
     async def _publish(self, slot: str, facts: Sequence[Stored], last_sequence: int) -> int:
         """Append facts in one atomic batch, fenced at its head. Returns the stream's last sequence after it."""

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,11 +21,11 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from isthmus.operations.v1 import lane_service_pb2, lane_service_pb2_grpc
-from servicekit import telemetry
+from servicekit import claims, clock, outbox, telemetry
 from servicekit.broker import Broker, StreamRules
-from servicekit.database import Database
+from servicekit.database import Again, Database
 from servicekit.desk import Desk
-from servicekit.domain import GROUP
+from servicekit.domain import GROUP, DomainError
 from servicekit.door import Door, run_again
 from servicekit.errors import Refusals
 from servicekit.facts import SERVICE_OF, Handler, slot_of
@@ -46,6 +48,9 @@ SERVER_OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 CALLS_MOST = 4000
+OUTBOX_KEPT = timedelta(days=35)  # after the stream had them: a lost stream is filled again from these rows
+CLAIMS_KEPT = timedelta(days=400)  # within it a document that comes again gets its first answer
+HOUSEKEEPING_SECONDS = 60.0
 CANCEL_SECONDS = 1.0
 
 
@@ -172,6 +177,7 @@ async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | 
 
 def _parts(service: Service, kit: Kit, epoch: int) -> Iterable[Awaitable[None]]:
     yield kit.relay.serve()
+    yield housekeeping(kit.database)
     if kit.database.is_sqlite:
         yield kit.door.serve()
     slots = _slots_heard(service, kit.settings.plants)
@@ -182,6 +188,19 @@ def _parts(service: Service, kit: Kit, epoch: int) -> Iterable[Awaitable[None]]:
         yield Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, epoch).serve()
     if service.loops is not None:
         yield from service.loops(kit)
+
+
+async def housekeeping(database: Database) -> None:
+    """Forget what its time has passed, in small steps, for ever."""
+    while True:
+        now = clock.now()
+        try:
+            told = await database.write(partial(outbox.prune, before=now - OUTBOX_KEPT))
+            known = await database.write(partial(claims.prune, before=now - CLAIMS_KEPT))
+        except (DomainError, Again) as fault:
+            log.warning("housekeeping pauses", fault=str(fault))
+            told = known = 0
+        await asyncio.sleep(1.0 if told or known else HOUSEKEEPING_SECONDS)
 
 
 def _slots_heard(service: Service, plants: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from servicekit.broker import Broker as Connection
 from servicekit.broker import StreamRules
-from servicekit.database import Database
+from servicekit.database import Database, Tx
 from servicekit.door import Door
 from servicekit.facts import slot_of
 from servicekit.inbox import Inbox
@@ -173,3 +173,30 @@ async def test_a_stream_that_is_not_as_declared_is_refused(two: Two) -> None:
     await js.add_stream(name=SLOT, subjects=["isthmus.aachen.inventory.>"], discard="old")
     with pytest.raises(Exception, match="declared"):
         await connection.stream(SLOT)
+
+
+async def test_a_database_put_back_to_an_older_copy_tells_nothing_and_says_so(
+    two: Two, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers that were told before would be given again to other facts: readers would skip them as repeats."""
+    relay = two.relay()
+    two.reader()
+    await two.say(1, 20)
+    await two.has_heard(20)
+    await stop(relay)
+
+    def put_back(tx: Tx) -> None:
+        tx.run("DELETE FROM outbox WHERE sequence > 10")
+        tx.run("UPDATE producer SET last_sequence = 10, stored_sequence = 10")
+
+    await two.here.write(put_back)
+    await two.say(21, 25)
+    before = (await two.connections[0].stream(SLOT)).state.last_seq
+    two.relay()
+
+    def said() -> bool:
+        return "was it put back?" in capsys.readouterr().out
+
+    await eventually(said)
+    assert (await two.connections[0].stream(SLOT)).state.last_seq == before
+    assert await two.heard() == 20
