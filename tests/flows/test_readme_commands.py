@@ -17,6 +17,9 @@ RUN_BY = {  # the make targets run the command of the same name after set-up
     ".venv/bin/isthmus lanes list": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
     ".venv/bin/isthmus postings gateway": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
     ".venv/bin/isthmus --help": "deploy/test_cli.py: test_every_command_has_an_example_in_its_help_and_answers_in_json",
+    "sudo python3 deploy/compose/make_secrets.py": (
+        "deploy/test_make_secrets.py: test_the_command_makes_them_beside_itself_once_and_says_with_whom_to_agree"
+    ),
     ".venv/bin/python -m build --wheel --no-isolation libs/contracts": f"{WHEEL}: stranger",
 }
 NOT_RUN = {

@@ -16,7 +16,7 @@ FILES = (
     "protos/README.md",
 )
 PROGRAMS = r"(?:make|git|cd|docker|kubectl|pip|uv|curl|python3?|isthmus|buf|\.venv/bin/\S+|\./\S+)"
-COMMAND = re.compile(rf"^\s*(?:\$ )?((?:[A-Z_]+=\S+ )*{PROGRAMS}(?: .*|$))")
+COMMAND = re.compile(rf"^\s*(?:\$ )?((?:sudo )?(?:[A-Z_]+=\S+ )*{PROGRAMS}(?: .*|$))")
 
 
 def readmes() -> list[Path]:
