@@ -13,7 +13,6 @@ import yaml
 
 from deploy.compose.make_secrets import write
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
