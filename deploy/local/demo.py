@@ -95,10 +95,10 @@ def play(story: Story, plants: Plants, report: Report) -> None:
     story.say("the link between brno and the hub is cut; the lines start")
     offline(story, plants, report)
     plants.hold(is_held=False)
-    story.wait("the first MES reports", lambda: plants.rest_reports() and plants.staging_reports())
-    plants.hold_rest(is_held=True)
+    story.wait("the first MES reports", plants.rest_reports)
+    under_work = story.wait("an order of aachen is under work", lambda: halt_with_an_order(plants))
     same_document(story, plants, report)
-    refused_change(story, plants, report)
+    refused_change(story, plants, report, under_work)
     plants.hold_rest(is_held=False)
     story.wait("the cut has lasted", lambda: time.monotonic() - cut_at >= CUT_SECONDS)
     report.figures["backlog_in_brno_at_the_end_of_the_cut"] = plants.edge_status("brno").backlog_count
@@ -159,10 +159,18 @@ def same_document(story: Story, plants: Plants, report: Report) -> None:
     story.say(f"report {number} came twice by event, once by API, and once with another quantity (refused)")
 
 
-def refused_change(story: Story, plants: Plants, report: Report) -> None:
+def halt_with_an_order(plants: Plants) -> str:
+    """Halt aachen's line with an unfinished order on it; empty, and the line goes on, if there is none just now."""
+    plants.hold_rest(is_held=True)
+    order_id = plants.under_work()
+    plants.hold_rest(is_held=bool(order_id))
+    return order_id
+
+
+def refused_change(story: Story, plants: Plants, report: Report, order_id: str) -> None:
     """The ERP changes the quantity of an order that is under work: the MES refuses, and that is shown."""
-    plants.change_in_erp("aachen", "1", quantity="7")
-    story.wait("the refusal is in the timeline", lambda: plants.tells("aachen-1", "MES refused the change"))
+    plants.change_in_erp("aachen", order_id.removeprefix("aachen-"), quantity="7")
+    story.wait("the refusal is in the timeline", lambda: plants.tells(order_id, "MES refused the change"))
     lanes = plants.parked("edge_bridge-aachen")
     report.check(
         "the change that the MES refused is parked for a person", [lane.reason for lane in lanes], ["POSTING_REFUSED"]

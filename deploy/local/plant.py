@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -83,6 +84,15 @@ class Plants:
         found: dict[str, Any] = readback.fetch(f"{self.mes}/api/auftraege?fremdreferenz={order_id}")["auftraege"][0]
         return found
 
+    def under_work(self) -> str:
+        """The order that aachen's halted line can't finish, for at most its first operation is reported; empty: none."""
+        reports = Counter(str(report.get("auftrag")) for report in self.rest_reports())
+        for order_id in (f"aachen-{number}" for number in range(1, 6)):
+            order = self.mes_order(order_id)
+            if order["status"] == "IN_ARBEIT" and reports[order["auftragsnummer"]] <= 1:
+                return order_id
+        return ""
+
     def rest_reports(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = readback.fetch(f"{self.mes}/api/meldungen?max=500")["meldungen"]
         return found
@@ -109,9 +119,6 @@ class Plants:
     def staging_state(self, order_id: str) -> str:
         rows = self._staging("SELECT STATE FROM MES_ORDERS WHERE EXT_ORDER = ?", (order_id,))
         return str(rows[0][0]) if rows else ""
-
-    def staging_reports(self) -> int:
-        return int(self._staging("SELECT COUNT(*) FROM CONFIRM_OUT WHERE GOOD > '0'")[0][0])
 
     def malformed_row(self, order_id: str) -> None:
         """An operator types minutes with a letter O."""
