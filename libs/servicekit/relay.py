@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
 
@@ -89,8 +90,8 @@ class Relay:
         pause = POLL_SECONDS
         while True:
             try:
-                await self._hear_repeats(slot)
-                await self._tell(slot)
+                async with self._hearing_repeats(slot):
+                    await self._tell(slot)
             except Fenced:
                 pause = POLL_SECONDS
             except WentBack as fault:  # a person must decide; nothing is told until then
@@ -101,7 +102,8 @@ class Relay:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PAUSE_LONGEST)
 
-    async def _hear_repeats(self, slot: str) -> None:
+    @asynccontextmanager
+    async def _hearing_repeats(self, slot: str) -> AsyncIterator[None]:
         client = await self._broker.client()
 
         async def repeat(message: Msg) -> None:
@@ -111,7 +113,12 @@ class Relay:
             self._repeat_from[slot] = min(known, request.from_sequence)
             self._wake[slot].set()
 
-        await client.subscribe(f"isthmus.repeat.{slot}", cb=repeat)
+        subscription = await client.subscribe(f"isthmus.repeat.{slot}", cb=repeat)
+        try:
+            yield
+        finally:
+            with suppress(*FAULTS):  # a connection that is gone has taken its ears with it
+                await subscription.unsubscribe()
 
     async def _tell(self, slot: str) -> None:
         """Publish behind the stream's last message until something goes wrong."""
