@@ -90,7 +90,7 @@ def play(story: Story, plants: Plants, report: Report) -> None:
     story.wait("all released orders are in their MES", lambda: plants.dispatched() >= plants.released())
     story.say(f"{plants.released()} orders released by two ERPs stand in two MES; the lines are on hold")
     changes_before_work(story, plants, report)
-    twice_and_other(story, plants, report, cut=lambda: plants.link("brno", "cut"))
+    malformed_record(story, plants, report, cut=lambda: plants.link("brno", "cut"))
     cut_at = time.monotonic()
     story.say("the link between brno and the hub is cut; the lines start")
     offline(story, plants, report)
@@ -128,7 +128,7 @@ def changes_before_work(story: Story, plants: Plants, report: Report) -> None:
     story.say("the ERP changed order 6 of aachen and cancelled order 6 of brno; both MES know")
 
 
-def twice_and_other(story: Story, plants: Plants, report: Report, cut: Callable[[], None]) -> None:
+def malformed_record(story: Story, plants: Plants, report: Report, cut: Callable[[], None]) -> None:
     """An operator types a row that nobody can read; it will park its order, and only its order."""
     plants.malformed_row("brno-5")
     story.wait("the malformed record is parked", lambda: plants.parked("edge_bridge-brno"))
