@@ -124,6 +124,33 @@ def discard(
     show([{"left": answer.lane.fact_count, "replayed": answer.replayed}], "Discard", as_json)
 
 
+@lanes.command()
+def stops(as_json: AsJson = False) -> None:
+    """Slots that a reader follows no further until a person decides.   Example: isthmus lanes stops"""
+    rows = []
+    for name in calls.SERVICES:
+        with calls.desk(ports.local(), name) as desk:
+            for stop in desk.ListSlotStops(lane_messages.ListSlotStopsRequest(), timeout=calls.DEADLINE).slot_stops:
+                row = {"service": name, "consumer": stop.consumer, "slot": stop.producer_slot, "reason": stop.reason}
+                rows.append({**row, "since": stop.since_time.ToDatetime().isoformat(" ", "seconds"), "text": stop.text})
+    show(rows, "Slot stops", as_json)
+
+
+@lanes.command()
+def resume(service: Service, consumer: str, slot: str, reason: str, operator: str, as_json: AsJson = False) -> None:
+    """Let a reader go on.   Example: isthmus lanes resume inventory inventory production-brno "stock compared" kim"""
+    request = lane_messages.ResumeSlotRequest(
+        business_key=_new_key("resume"),
+        consumer=consumer,
+        producer_slot=slot,
+        resume_reason=reason,
+        operator_id=operator,
+    )
+    with calls.desk(ports.local(), service) as desk:
+        answer = desk.ResumeSlot(request, timeout=calls.DEADLINE)
+    show([{"slot": answer.slot_stop.producer_slot, "replayed": answer.replayed}], "Resume", as_json)
+
+
 def _new_key(what: str) -> Any:
     from servicekit import clock
     from servicekit.domain import BusinessKey

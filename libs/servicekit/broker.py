@@ -150,6 +150,14 @@ class Broker:
         except NotFoundError:
             return None
 
+    async def last_heartbeat(self, slot: str) -> Heartbeat | None:
+        """The heartbeat that the slot's stream was given last, by a leader read; None if it holds none."""
+        try:
+            found = await (await self.jetstream()).get_last_msg(slot, subjects_of(slot)[1], direct=False)
+        except NotFoundError:
+            return None
+        return read_heartbeat(found.data or b"")
+
     async def close(self) -> None:
         if self._client is not None and not self._client.is_closed:
             await self._client.close()

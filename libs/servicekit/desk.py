@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
-from servicekit import clock, lanes, paging, poster, posting_table
+from servicekit import clock, lanes, paging, poster, posting_table, stops
 from servicekit.database import Database, Tx
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
@@ -88,6 +88,34 @@ class Desk(LaneServiceServicer):
 
     async def ListPostings(self, request: Any, context: Any) -> messages.ListPostingsResponse:
         return await self._database.read(lambda tx: _list_postings(tx, request))
+
+    async def ListSlotStops(self, request: Any, context: Any) -> messages.ListSlotStopsResponse:
+        found = await self._database.read(stops.all_of)
+        return messages.ListSlotStopsResponse(slot_stops=map(_stop_message, found))
+
+    async def ResumeSlot(self, request: Any, context: Any) -> messages.ResumeSlotResponse:
+        consumer, slot = request.consumer, request.producer_slot
+
+        def resume(tx: Tx) -> messages.ResumeSlotResponse:
+            stop, is_again = stops.accept(tx, consumer, slot)
+            if not is_again:
+                key = str(key_of_message(request.business_key))
+                lanes.audit(tx, "resume", f"{consumer} {slot}", request.operator_id, request.resume_reason, key)
+            return messages.ResumeSlotResponse(slot_stop=_stop_message(stop), replayed=is_again)
+
+        return await run_again(self._database, resume)
+
+
+def _stop_message(stop: stops.Stop) -> messages.SlotStop:
+    message = messages.SlotStop(
+        consumer=stop.consumer,
+        producer_slot=stop.slot,
+        reason=stop.reason,
+        text=stop.text,
+        is_accepted=stop.is_accepted,
+    )
+    message.since_time.FromDatetime(clock.instant(stop.since_time))
+    return message
 
 
 def _audit(tx: Tx, what: str, request: Any, reason: str, detail: str) -> None:

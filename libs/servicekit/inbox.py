@@ -7,7 +7,6 @@ effects, lanes and positions saved together. Local records of a plant's system t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -21,7 +20,7 @@ from servicekit.domain import BusinessKeyConflict, DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import EventMeta, Handler, type_of, unpack
 from servicekit.outbox import Stored, Told
-from servicekit.position import Position, Step
+from servicekit.position import NOTHING_SAID, Position, Said, Step
 from servicekit.use_case import Store
 
 log = structlog.get_logger()
@@ -52,15 +51,15 @@ class Delivery(NamedTuple):
     slot: str = ""
     stream_created: str = ""
     stream_sequence: int = 0
-    lowest_retained: int = 0
+    said: Said = NOTHING_SAID
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What a batch did: slots whose next number did not come, and slots that went on."""
+class Taken(NamedTuple):
+    """What a batch did: slots whose next number did not come, that went on, and where we are beyond what is still true."""
 
     holes: frozenset[str] = frozenset()
     advanced: frozenset[str] = frozenset()
+    beyond: frozenset[str] = frozenset()
 
 
 def _position_after(delivery: Delivery) -> Position:
@@ -105,8 +104,7 @@ class Inbox:
         except Exception as error:
             if len(deliveries) > 1:
                 each = [await self.take([delivery]) for delivery in deliveries]
-                holes, advanced = (frozenset().union(*(getattr(t, n) for t in each)) for n in ("holes", "advanced"))
-                return Taken(holes, advanced)
+                return Taken(*(frozenset().union(*parts) for parts in zip(*each, strict=True)))
             log.exception("fact failed its transaction", event_id=deliveries[0].envelope.event_id)
             failed = error
             taken, told = await run_again(self._database, lambda tx: self._park(tx, deliveries[0], failed))
@@ -138,26 +136,30 @@ class Inbox:
     def _fresh(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Position], Taken]:
         """Those that are next in their slot, the positions after them, and what that makes of the slots."""
         positions = position.load(tx, self.consumer, {d.slot for d in deliveries if d.slot})
-        last = {slot: at.producer_sequence for slot, at in positions.items()}
+        last = {slot: (at.producer_epoch, at.producer_sequence) for slot, at in positions.items()}
         fresh: list[Delivery] = []
         holes: set[str] = set()
+        beyond: set[str] = set()
         advanced: dict[str, Delivery] = {}
         for delivery in deliveries:
             envelope, slot = delivery.envelope, delivery.slot
             if not slot:
                 fresh.append(delivery)
                 continue
-            step = position.judge(last.get(slot), envelope.producer_sequence, delivery.lowest_retained)
+            number = (envelope.producer_epoch, envelope.producer_sequence)
+            step = position.judge(last.get(slot), *number, delivery.said)
             if step is Step.HOLE:
                 holes.add(slot)
+            elif step is Step.BEYOND:
+                beyond.add(slot)
             if step is not Step.NEXT:
                 continue
             holes.discard(slot)
             advanced[slot] = delivery
-            last[slot] = envelope.producer_sequence
+            last[slot] = number
             fresh.append(delivery)
         moved = [_position_after(advanced[slot]) for slot in sorted(advanced)]
-        return fresh, moved, Taken(frozenset(holes), frozenset(advanced))
+        return fresh, moved, Taken(frozenset(holes), frozenset(advanced), frozenset(beyond))
 
     def work_of(self, delivery: Delivery) -> Work | Exception | None:
         """The command that a fact asks for; the error that it can't be understood; None: not for us."""

@@ -93,7 +93,7 @@ def lock(tx: Tx, consumer: str, keys: Iterable[str]) -> dict[str, Lane]:
 
 
 def settled(tx: Tx, consumer: str, event_ids: Iterable[str]) -> set[str]:
-    """Those facts that were superseded or discarded by a person, or stand in a lane already: they take no effect here."""
+    """Those facts that were superseded, discarded or known as taken, or stand in a lane already: they take no effect here."""
     wanted = json.dumps(list(event_ids))
     source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
     rows = tx.rows(
@@ -280,6 +280,16 @@ def _settle(tx: Tx, consumer: str, event_id: str, outcome: str, superseded_by: s
     tx.run(
         "INSERT INTO fact_outcome (consumer, event_id, outcome, superseded_by, outcome_time) VALUES (?,?,?,?,?)",
         (consumer, event_id, outcome, superseded_by, clock.micros(clock.now())),
+    )
+
+
+def taken_before(tx: Tx, consumer: str, event_ids: Iterable[str]) -> None:
+    """These facts took effect already, whatever number they come with: they never do again."""
+    at = clock.micros(clock.now())
+    tx.many(
+        "INSERT INTO fact_outcome (consumer, event_id, outcome, superseded_by, outcome_time) VALUES (?,?,'taken','',?) "
+        "ON CONFLICT (consumer, event_id) DO NOTHING",
+        [(consumer, event_id, at) for event_id in event_ids],
     )
 
 

@@ -95,6 +95,12 @@ class Producer:
     stored: int
     stored_event_id: str
     lowest: int
+    starts: tuple[tuple[int, int], ...] = ()  # (epoch, sequence it continues), oldest first
+
+    @property
+    def continues(self) -> int:
+        """The last sequence before the present epoch."""
+        return self.starts[-1][1] if self.starts else 0
 
 
 def producer(tx: Tx, slot: str) -> Producer:
@@ -104,7 +110,28 @@ def producer(tx: Tx, slot: str) -> Producer:
         "COALESCE((SELECT MIN(sequence) FROM outbox o WHERE o.slot = p.slot), 0) FROM producer p WHERE p.slot = ?",
         (slot,),
     )
-    return Producer(slot, *rows[0]) if rows else Producer(slot, 1, 0, 0, "", 0)
+    starts = tx.rows("SELECT epoch, continues_sequence FROM epoch_start WHERE slot = ? ORDER BY epoch", (slot,))
+    known = tuple((start[0], start[1]) for start in starts)
+    if not rows:
+        return Producer(slot, 1, 0, 0, "", 0)
+    epoch, last, stored, event_id, lowest = rows[0]
+    return Producer(slot, epoch, last, stored, event_id, lowest, known)
+
+
+def raise_epoch(tx: Tx, slot: str, above: int) -> int:
+    """Begin a new epoch, for the stream holds facts of epoch `above` that this database never said. Returns it.
+
+    It continues what the stream was known to hold when the copy was made; whatever was numbered since is numbered anew.
+    """
+    tx.run("INSERT INTO producer (slot) VALUES (?) ON CONFLICT (slot) DO NOTHING", (slot,))
+    epoch, continues = tx.rows(
+        "UPDATE producer SET epoch = CASE WHEN epoch > ? THEN epoch ELSE ? END + 1 WHERE slot = ? "
+        "RETURNING epoch, stored_sequence",
+        (above, above, slot),
+    )[0]
+    tx.run("INSERT INTO epoch_start (slot, epoch, continues_sequence) VALUES (?, ?, ?)", (slot, epoch, continues))
+    tx.run("UPDATE outbox SET epoch = ? WHERE slot = ? AND sequence > ?", (epoch, slot, continues))
+    return int(epoch)
 
 
 def mark_stored(tx: Tx, slot: str, sequence: int, now: datetime) -> None:

@@ -23,7 +23,8 @@ from servicekit.broker import FAULTS, Broker, StreamDiffers, created_of, is_hear
 from servicekit.database import Database, StoreUnavailable
 from servicekit.domain import DomainError
 from servicekit.inbox import Delivery, Inbox
-from servicekit.position import Position
+from servicekit.position import NOTHING_SAID, Position, Said
+from servicekit.stops import FACTS_LOST, PRODUCER_WENT_BACK, Standstill
 
 log = structlog.get_logger()
 BATCH_MOST = 256
@@ -52,7 +53,8 @@ class Slot:
 
     name: str
     generation: int = 0  # raised when it is opened again: what was buffered before is dropped
-    lowest_retained: int = 0
+    said: Said = NOTHING_SAID
+    is_lost: bool = False  # what is missing can't be repeated any more
     holes: int = 0  # times in a row that the next number did not come
     ask_again: float = 0.0  # monotonic time before which no repeat is asked again
     reopen: asyncio.Event = field(default_factory=asyncio.Event)
@@ -118,6 +120,7 @@ class Reader:
     def __init__(self, database: Database, broker: Broker, inbox: Inbox, slots: Iterable[str]) -> None:
         self._database, self._broker, self._inbox = database, broker, inbox
         self._slots = {name: Slot(name) for name in slots}
+        self._standstill = Standstill(database, broker, inbox.consumer)
         self._buffer: deque[tuple[int, Delivery]] = deque()
         self._arrived, self._has_room = asyncio.Event(), asyncio.Event()
 
@@ -146,7 +149,11 @@ class Reader:
         slot.reopen.clear()
         info = await self._broker.stream(slot.name)
         created = created_of(info)
-        start = await self._start(slot.name, created, info.state.last_seq)
+        beat = await self._broker.last_heartbeat(slot.name)
+        slot.said = Said.of(beat) if beat is not None else NOTHING_SAID
+        at = await self._position(slot.name)
+        await self._stand_if_stopped(slot, at)
+        start = await self._start(slot.name, at, created, info.state.last_seq)
         js = await self._broker.jetstream()
         consumer = await js.add_consumer(
             slot.name,
@@ -167,9 +174,19 @@ class Reader:
         finally:
             await subscription.unsubscribe()
 
-    async def _start(self, slot: str, created: str, last: int) -> int:
+    async def _stand_if_stopped(self, slot: Slot, at: Position | None) -> None:
+        """What only a person may decide. Raises Reopen once it is decided."""
+        if at is None:
+            return
+        is_beyond = at.producer_sequence > slot.said.limit(at.producer_epoch)
+        if is_beyond or slot.is_lost:
+            reason = PRODUCER_WENT_BACK if is_beyond else FACTS_LOST
+            await self._standstill.stand(slot.name, at, slot.said, reason)
+            slot.is_lost, slot.holes = False, 0
+            raise Reopen
+
+    async def _start(self, slot: str, at: Position | None, created: str, last: int) -> int:
         """The stream sequence to open at: behind our position if the stream is still the one we read, else its first."""
-        at = (await self._database.read(lambda tx: position.load(tx, self._inbox.consumer, [slot]))).get(slot)
         if at is None or at.stream_created != created or at.stream_sequence > last:
             return 1
         message = await self._broker.message(slot, at.stream_sequence)
@@ -220,7 +237,7 @@ class Reader:
             return None  # its number is now missing: the hole is seen and asked for again
         if message.subject.split(".", 2)[1] != envelope.plant_id:
             log.error("fact misaddressed", slot=slot.name, subject=message.subject, plant_id=envelope.plant_id)
-        return Delivery(envelope, slot.name, created, stream_sequence, slot.lowest_retained)
+        return Delivery(envelope, slot.name, created, stream_sequence, slot.said)
 
     async def _put(self, slot: Slot, facts: list[Delivery]) -> None:
         """Into the buffer; waits while that is full, and so gives the broker no more credit."""
@@ -235,11 +252,16 @@ class Reader:
 
     async def _check_tail(self, slot: Slot, data: bytes) -> None:
         """A heartbeat stands behind the facts it counts: fewer facts before it than it says is a lost tail."""
-        beat = read_heartbeat(data)
-        slot.lowest_retained = beat.lowest_retained_sequence
+        said = Said.of(read_heartbeat(data))
+        if said.epoch >= slot.said.epoch:  # else one that was overtaken by what we read at opening
+            slot.said = said
         await slot.idle.wait()  # what stood before it is taken
         at = await self._position(slot.name)
-        if at is not None and beat.last_stored_sequence > at.producer_sequence:
+        if at is None:
+            return
+        if at.producer_sequence > slot.said.limit(at.producer_epoch):
+            raise Reopen
+        if min(said.last_stored, slot.said.limit(said.epoch)) > at.producer_sequence:
             await self._fill_hole(slot)
 
     async def _position(self, slot: str) -> Position | None:
@@ -274,6 +296,8 @@ class Reader:
             self._slots[name].holes = 0
         for name in taken.holes:
             await self._fill_hole(self._slots[name])
+        for name in taken.beyond:
+            self._read_again(self._slots[name])
 
     @staticmethod
     def _read_again(slot: Slot) -> None:
@@ -294,6 +318,10 @@ class Reader:
         slot.ask_again = clock.monotonic() + REPEAT_SECONDS
         at = await self._position(slot.name)
         missing = at.producer_sequence + 1 if at is not None else 1
+        if at is not None and not slot.said.can_repeat(missing):
+            slot.is_lost = True
+            self._read_again(slot)
+            return
         log.error("hole in a producer's sequence", slot=slot.name, missing=missing, consumer=self._inbox.consumer)
         request = RepeatRequest(producer_slot=slot.name, consumer=self._inbox.consumer, from_sequence=missing)
         try:

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 import structlog
 from nats.aio.msg import Msg
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from isthmus.events.v1.heartbeat_pb2 import Heartbeat, RepeatRequest
+from isthmus.events.v1.heartbeat_pb2 import EpochStart, Heartbeat, RepeatRequest
 from servicekit import clock, outbox
 from servicekit.broker import FAULTS, Broker, StreamDiffers, ack_error, is_heartbeat, read_heartbeat, subjects_of
 from servicekit.database import Database, StoreUnavailable
@@ -36,11 +37,15 @@ class Fenced(Exception):
     """The stream went on without us: read its last message again."""
 
 
-class WentBack(Exception):
-    """The stream holds facts that this database never told: it was put back. Telling on would lose facts unseen."""
+class Told(NamedTuple):
+    """What a stream ends with."""
 
-    def __init__(self, slot: str, sequence: int) -> None:
-        super().__init__(f"stream {slot} holds a fact {sequence} that this database did not say: was it put back?")
+    epoch: int
+    sequence: int
+    event_id: str
+
+
+NOTHING_TOLD = Told(0, 0, "")
 
 
 class Fresh:
@@ -55,9 +60,9 @@ class Fresh:
             self._facts.clear()
         self._facts.append(fact)
 
-    def after(self, sequence: int) -> list[Stored]:
-        """The facts behind this one; empty if the next is not here."""
-        while self._facts and self._facts[0].sequence <= sequence:
+    def after(self, sequence: int, epoch: int) -> list[Stored]:
+        """The facts behind this one; empty if the next is not here, or was numbered anew since with another epoch."""
+        while self._facts and (self._facts[0].sequence <= sequence or self._facts[0].epoch != epoch):
             self._facts.popleft()
         if not self._facts or self._facts[0].sequence != sequence + 1:
             return []
@@ -94,9 +99,6 @@ class Relay:
                     await self._tell(slot)
             except Fenced:
                 pause = POLL_SECONDS
-            except WentBack as fault:  # a person must decide; nothing is told until then
-                log.error("relay stands still", slot=slot, fault=str(fault))
-                await asyncio.sleep(PAUSE_LONGEST)
             except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
                 log.warning("relay pauses", slot=slot, fault=str(fault) or type(fault).__name__, seconds=pause)
                 await asyncio.sleep(pause)
@@ -124,15 +126,20 @@ class Relay:
         """Publish behind the stream's last message until something goes wrong."""
         info = await self._broker.stream(slot)
         last_sequence = info.state.last_seq
-        told = await self._last_told(slot, last_sequence)
+        ends_with = await self._ends_with(slot, last_sequence)
+        epoch, told = await self._begin(slot, ends_with)
+        opened = max(1, ends_with.epoch)
         marked, mark_due, beat_due = -1, 0.0, clock.monotonic()
         while True:
             told = min(told, self._repeat_from.pop(slot, told + 1) - 1)
             self._wake[slot].clear()
-            facts = self._fresh[slot].after(told) or await self._database.read(
+            facts = self._fresh[slot].after(told, epoch) or await self._database.read(
                 partial(outbox.after, slot=slot, sequence=told, most=BATCH_MOST)
             )
+            if facts and facts[0].epoch > opened:  # an epoch opens with where it began
+                last_sequence, opened = await self._beat(slot, last_sequence), facts[0].epoch
             if facts:
+                facts = [fact for fact in facts if fact.epoch == facts[0].epoch]
                 last_sequence = await self._publish(slot, facts, last_sequence)
                 told = facts[-1].sequence
             now = clock.monotonic()
@@ -154,21 +161,42 @@ class Relay:
             if not self._broker.is_connected:
                 raise ConnectionError("the broker is away") from None
 
-    async def _last_told(self, slot: str, last_sequence: int) -> int:
-        """The producer sequence that the stream ends with; 0 for an empty stream. Raises WentBack."""
+    async def _ends_with(self, slot: str, last_sequence: int) -> Told:
         message = await self._broker.message(slot, last_sequence) if last_sequence else None
         if message is None or message.data is None:
-            return 0
+            return NOTHING_TOLD
         if is_heartbeat(message.subject or ""):
             beat = read_heartbeat(message.data)
-            told, event_id = beat.last_stored_sequence, beat.last_stored_event_id
-        else:
-            envelope = Envelope.FromString(message.data)
-            told, event_id = envelope.producer_sequence, envelope.event_id
-        ours = await self._database.read(partial(outbox.event_at, slot=slot, sequence=told)) if told else ""
-        if ours is None or (ours and event_id and ours != event_id):
-            raise WentBack(slot, told)
-        return told
+            return Told(beat.producer_epoch, beat.last_stored_sequence, beat.last_stored_event_id)
+        envelope = Envelope.FromString(message.data)
+        return Told(envelope.producer_epoch, envelope.producer_sequence, envelope.event_id)
+
+    async def _begin(self, slot: str, ends_with: Told) -> tuple[int, int]:
+        """(epoch to go on in, the sequence told last). Raises the epoch if the stream holds what this database never said.
+
+        Then the database was put back: the same numbers would be given again, and readers would skip them as repeats.
+        """
+        producer = await self._database.read(partial(outbox.producer, slot=slot))
+        told = ends_with.sequence if ends_with.epoch == producer.epoch else min(ends_with.sequence, producer.continues)
+        if ends_with.epoch <= producer.epoch and await self._said(slot, told, ends_with):
+            return producer.epoch, told
+        epoch = await self._database.write(partial(outbox.raise_epoch, slot=slot, above=ends_with.epoch))
+        after = await self._database.read(partial(outbox.producer, slot=slot))
+        log.error(
+            "database was put back: new epoch",
+            slot=slot,
+            epoch=epoch,
+            continues_sequence=after.continues,
+            stream_holds=ends_with.sequence,
+        )
+        return epoch, after.continues
+
+    async def _said(self, slot: str, sequence: int, ends_with: Told) -> bool:
+        if not sequence:
+            return True
+        ours = await self._database.read(partial(outbox.event_at, slot=slot, sequence=sequence))
+        is_same_place = sequence == ends_with.sequence and ends_with.event_id
+        return ours is not None and not (ours and is_same_place and ours != ends_with.event_id)
 
     async def _publish(self, slot: str, facts: Sequence[Stored], last_sequence: int) -> int:
         """Append facts in one atomic batch, fenced at its head. Returns the stream's last sequence after it."""
@@ -197,6 +225,7 @@ class Relay:
             lowest_retained_sequence=producer.lowest,
             last_stored_sequence=producer.stored,
             last_stored_event_id=producer.stored_event_id,
+            epoch_starts=[EpochStart(producer_epoch=e, continues_sequence=c) for e, c in producer.starts],
         )
         client = await self._broker.client()
         headers = {"Nats-Expected-Last-Sequence": str(last_sequence)}

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from isthmus.operations.v1.lane_service_pb2 import ListSlotStopsRequest, ResumeSlotRequest
+from servicekit import stops
 from servicekit.broker import Broker as Connection
 from servicekit.broker import StreamRules
 from servicekit.database import Database, Tx
+from servicekit.desk import Desk
+from servicekit.domain import BusinessKey
 from servicekit.door import Door
-from servicekit.facts import slot_of
+from servicekit.facts import key_message, slot_of
 from servicekit.inbox import Inbox
 from servicekit.reader import Reader
 from servicekit.relay import Relay
+from servicekit.stops import SlotStopMissing
 from tests.support import toy
 from tests.support.broker import Broker
 from tests.support.eventually import eventually
@@ -175,32 +180,113 @@ async def test_a_stream_that_is_not_as_declared_is_refused(two: Two) -> None:
         await connection.stream(SLOT)
 
 
-async def test_a_database_put_back_to_an_older_copy_tells_nothing_and_says_so(
-    two: Two, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Numbers that were told before would be given again to other facts: readers would skip them as repeats."""
+def put_back_to(sequence: int) -> Callable[[Tx], None]:
+    """What is left of the producer in a copy that was made when this was the last fact."""
+
+    def put_back(tx: Tx) -> None:
+        tx.run("DELETE FROM outbox WHERE sequence > ?", (sequence,))
+        tx.run("DELETE FROM claims")
+        tx.run("UPDATE producer SET last_sequence = ?, stored_sequence = ?", (sequence, sequence))
+
+    return put_back
+
+
+async def test_a_reader_at_the_common_point_goes_on_with_the_new_epoch(two: Two) -> None:
+    relay, reader = two.relay(), two.reader()
+    await two.say(1, 10)
+    await two.has_heard(10)
+    await stop(reader)
+    await two.say(11, 20)
+    await eventually(lambda: stream_holds(two, 20))
+    await stop(relay)
+    await two.here.write(put_back_to(10))
+    await two.say(21, 25)  # numbered 11 to 15, as others were before
+    two.relay()
+    await eventually(lambda: stream_holds(two, 25))
+    two.reader()
+    await two.has_heard(15)
+    at = await rows(two.there, "SELECT producer_epoch, producer_sequence FROM position")
+    assert [tuple(row) for row in at] == [(2, 15)]
+    assert not await rows(two.there, "SELECT 1 FROM slot_stop")
+
+
+async def stream_holds(two: Two, messages: int) -> bool:
+    return (await two.connections[0].stream(SLOT)).state.messages >= messages
+
+
+async def test_a_reader_beyond_a_database_put_back_stands_still_until_a_person_decides(two: Two) -> None:
+    """Then what is said again is recognised, and what is new takes effect."""
     relay = two.relay()
     two.reader()
     await two.say(1, 20)
     await two.has_heard(20)
     await stop(relay)
-
-    def put_back(tx: Tx) -> None:
-        tx.run("DELETE FROM outbox WHERE sequence > 10")
-        tx.run("UPDATE producer SET last_sequence = 10, stored_sequence = 10")
-
-    await two.here.write(put_back)
-    await two.say(21, 25)
-    before = (await two.connections[0].stream(SLOT)).state.last_seq
+    await two.here.write(put_back_to(10))
+    await two.say(16, 25)  # 16 to 20 were said before
     two.relay()
-    told: list[str] = []
 
-    def said_again() -> bool:
-        told.append(capsys.readouterr().out)
-        return "".join(told).count("was it put back?") >= 2
+    async def stands_still() -> bool:
+        found = await rows(two.there, "SELECT reason, is_accepted FROM slot_stop")
+        assert [tuple(row) for row in found] == [("PRODUCER_WENT_BACK", False)]
+        return True
 
-    await eventually(said_again, within=30)
-    client = await two.connections[-1].client()
-    assert len(client._subs) <= 2, "standing still piles nothing up: one inbox, one ear for repeats"
-    assert (await two.connections[0].stream(SLOT)).state.last_seq == before
-    assert await two.heard() == 20
+    await eventually(stands_still)
+    await two.say(26, 27)
+    await eventually(lambda: stream_holds(two, 33))
+    assert await two.heard() == 20, "nothing of the slot is taken until a person decides"
+    desk = Desk(two.there, {})
+    key = key_message(BusinessKey("test", "resume", "1"))
+    request = ResumeSlotRequest(
+        business_key=key, consumer="reader", producer_slot=SLOT, resume_reason="compared", operator_id="kim"
+    )
+    assert not (await desk.ResumeSlot(request, None)).replayed
+    assert (await desk.ListSlotStops(ListSlotStopsRequest(), None)).slot_stops[0].is_accepted
+    await two.has_heard(27)  # 20 of them before; 21 to 27 once, 16 to 20 not again
+    assert not await rows(two.there, "SELECT 1 FROM slot_stop")
+    assert len(await rows(two.there, "SELECT 1 FROM audit WHERE what = 'resume'")) == 1
+    with pytest.raises(SlotStopMissing):
+        await desk.ResumeSlot(request, None)
+
+
+async def test_a_new_epoch_is_found_again_after_the_broker_lost_its_store(two: Two, broker: Broker) -> None:
+    relay = two.relay()
+    await two.say(1, 10)
+    await eventually(lambda: stream_holds(two, 10))
+    await stop(relay)
+    await two.here.write(put_back_to(5))
+    await two.say(11, 15)
+    relay = two.relay()
+    await eventually(lambda: stream_holds(two, 16))
+    broker.kill()
+    broker.wipe()
+    broker.start()
+    two.reader()
+    await two.say(16, 17)
+    await two.has_heard(12, within=45)
+    epochs = await rows(two.here, "SELECT epoch, COUNT(*) FROM outbox GROUP BY epoch ORDER BY epoch")
+    assert [tuple(row) for row in epochs] == [(1, 5), (2, 7)]
+
+
+async def test_facts_that_nobody_can_repeat_stop_their_slot_until_a_person_accepts_the_loss(two: Two) -> None:
+    two.relay()
+    reader = two.reader()
+    await two.say(1, 10)
+    await two.has_heard(10)
+    await stop(reader)
+    await two.say(11, 20)
+    await eventually(lambda: stream_holds(two, 20))
+    js = await two.connections[0].jetstream()
+    await js.purge_stream(SLOT)
+    await two.here.write(lambda tx: tx.run("DELETE FROM outbox WHERE sequence <= 15"))
+    two.reader()
+    await two.say(21, 22)
+
+    async def stands_still() -> bool:
+        found = await rows(two.there, "SELECT reason FROM slot_stop")
+        assert [row[0] for row in found] == ["FACTS_LOST"]
+        return True
+
+    await eventually(stands_still, within=60)
+    assert await two.heard() == 10
+    await two.there.write(lambda tx: stops.accept(tx, "reader", SLOT))
+    await two.has_heard(17, within=45)

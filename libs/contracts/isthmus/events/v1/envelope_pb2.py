@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n isthmus/events/v1/envelope.proto\x12\x11isthmus.events.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\"\xae\x03\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x11\n\torder_key\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x15\n\rproducer_slot\x18\x05 \x01(\t\x12\x16\n\x0eproducer_epoch\x18\x06 \x01(\x03\x12\x19\n\x11producer_sequence\x18\x07 \x01(\x03\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_late\x18\n \x01(\x08\x12\x34\n\x0c\x62usiness_key\x18\x0b \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\x12\x16\n\x0e\x63orrelation_id\x18\x0c \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\r \x01(\t\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\"\n\x04\x64\x61ta\x18\x0f \x01(\x0b\x32\x14.google.protobuf.Anyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n isthmus/events/v1/envelope.proto\x12\x11isthmus.events.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\"\xc4\x03\n\x08\x45nvelope\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x11\n\torder_key\x18\x03 \x01(\t\x12\x12\n\nsubject_id\x18\x04 \x01(\t\x12\x15\n\rproducer_slot\x18\x05 \x01(\t\x12\x16\n\x0eproducer_epoch\x18\x06 \x01(\x03\x12\x19\n\x11producer_sequence\x18\x07 \x01(\x03\x12.\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_late\x18\n \x01(\x08\x12\x34\n\x0c\x62usiness_key\x18\x0b \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\x12\x16\n\x0e\x63orrelation_id\x18\x0c \x01(\t\x12\x14\n\x0c\x63\x61usation_id\x18\r \x01(\t\x12\x13\n\x0btraceparent\x18\x0e \x01(\t\x12\"\n\x04\x64\x61ta\x18\x0f \x01(\x0b\x32\x14.google.protobuf.Any\x12\x14\n\x0crestated_for\x18\x10 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.events.v1.envelope_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENVELOPE']._serialized_start=154
-  _globals['_ENVELOPE']._serialized_end=584
+  _globals['_ENVELOPE']._serialized_end=606
 # @@protoc_insertion_point(module_scope)

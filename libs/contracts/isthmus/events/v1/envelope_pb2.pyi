@@ -43,6 +43,7 @@ class Envelope(_message.Message):
     CAUSATION_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    RESTATED_FOR_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Hash of cause (event or claim), fact type and ordinal: the same fact made again has the same id. 32 hex digits."""
     plant_id: _builtins.str
@@ -65,6 +66,8 @@ class Envelope(_message.Message):
     """Event id or claim of what caused it."""
     traceparent: _builtins.str
     """W3C trace context of the span that made it: the order's own trace."""
+    restated_for: _builtins.str
+    """Said again as the noun stands now, for this reader alone; others pass it over. Empty for a fact that happened."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened in the plant or foreign system, as told."""
@@ -99,10 +102,11 @@ class Envelope(_message.Message):
         causation_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
         data: _any_pb2.Any | None = ...,
+        restated_for: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "data", b"data", "occur_time", b"occur_time", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "data", b"data", "event_id", b"event_id", "is_late", b"is_late", "occur_time", b"occur_time", "order_key", b"order_key", "plant_id", b"plant_id", "producer_epoch", b"producer_epoch", "producer_sequence", b"producer_sequence", "producer_slot", b"producer_slot", "record_time", b"record_time", "subject_id", b"subject_id", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "causation_id", b"causation_id", "correlation_id", b"correlation_id", "data", b"data", "event_id", b"event_id", "is_late", b"is_late", "occur_time", b"occur_time", "order_key", b"order_key", "plant_id", b"plant_id", "producer_epoch", b"producer_epoch", "producer_sequence", b"producer_sequence", "producer_slot", b"producer_slot", "record_time", b"record_time", "restated_for", b"restated_for", "subject_id", b"subject_id", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/events/v1/heartbeat.proto\x12\x11isthmus.events.v1\"\x98\x01\n\tHeartbeat\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x16\n\x0eproducer_epoch\x18\x02 \x01(\x03\x12 \n\x18lowest_retained_sequence\x18\x03 \x01(\x03\x12\x1c\n\x14last_stored_sequence\x18\x04 \x01(\x03\x12\x1c\n\x14last_stored_event_id\x18\x05 \x01(\t\"O\n\rRepeatRequest\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x03\"2\n\x07Restate\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/events/v1/heartbeat.proto\x12\x11isthmus.events.v1\"\xcd\x01\n\tHeartbeat\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x16\n\x0eproducer_epoch\x18\x02 \x01(\x03\x12 \n\x18lowest_retained_sequence\x18\x03 \x01(\x03\x12\x1c\n\x14last_stored_sequence\x18\x04 \x01(\x03\x12\x1c\n\x14last_stored_event_id\x18\x05 \x01(\t\x12\x33\n\x0c\x65poch_starts\x18\x06 \x03(\x0b\x32\x1d.isthmus.events.v1.EpochStart\"@\n\nEpochStart\x12\x16\n\x0eproducer_epoch\x18\x01 \x01(\x03\x12\x1a\n\x12\x63ontinues_sequence\x18\x02 \x01(\x03\"O\n\rRepeatRequest\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x15\n\rfrom_sequence\x18\x03 \x01(\x03\"2\n\x07Restate\x12\x15\n\rproducer_slot\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.events.v1.heartbeat
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HEARTBEAT']._serialized_start=57
-  _globals['_HEARTBEAT']._serialized_end=209
-  _globals['_REPEATREQUEST']._serialized_start=211
-  _globals['_REPEATREQUEST']._serialized_end=290
-  _globals['_RESTATE']._serialized_start=292
-  _globals['_RESTATE']._serialized_end=342
+  _globals['_HEARTBEAT']._serialized_end=262
+  _globals['_EPOCHSTART']._serialized_start=264
+  _globals['_EPOCHSTART']._serialized_end=328
+  _globals['_REPEATREQUEST']._serialized_start=330
+  _globals['_REPEATREQUEST']._serialized_end=409
+  _globals['_RESTATE']._serialized_start=411
+  _globals['_RESTATE']._serialized_end=461
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,6 +29,7 @@ class Heartbeat(_message.Message):
     LOWEST_RETAINED_SEQUENCE_FIELD_NUMBER: _builtins.int
     LAST_STORED_SEQUENCE_FIELD_NUMBER: _builtins.int
     LAST_STORED_EVENT_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_STARTS_FIELD_NUMBER: _builtins.int
     producer_slot: _builtins.str
     producer_epoch: _builtins.int
     lowest_retained_sequence: _builtins.int
@@ -35,6 +38,10 @@ class Heartbeat(_message.Message):
     """Last sequence that the relay has stored in the stream; 0 when none."""
     last_stored_event_id: _builtins.str
     """Event id of that fact."""
+    @_builtins.property
+    def epoch_starts(self) -> _containers.RepeatedCompositeFieldContainer[Global___EpochStart]:
+        """Where each epoch after the first began, oldest first; empty for a producer whose database never went back."""
+
     def __init__(
         self,
         *,
@@ -43,14 +50,40 @@ class Heartbeat(_message.Message):
         lowest_retained_sequence: _builtins.int = ...,
         last_stored_sequence: _builtins.int = ...,
         last_stored_event_id: _builtins.str = ...,
+        epoch_starts: _abc.Iterable[Global___EpochStart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_stored_event_id", b"last_stored_event_id", "last_stored_sequence", b"last_stored_sequence", "lowest_retained_sequence", b"lowest_retained_sequence", "producer_epoch", b"producer_epoch", "producer_slot", b"producer_slot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch_starts", b"epoch_starts", "last_stored_event_id", b"last_stored_event_id", "last_stored_sequence", b"last_stored_sequence", "lowest_retained_sequence", b"lowest_retained_sequence", "producer_epoch", b"producer_epoch", "producer_slot", b"producer_slot"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+
+@_typing.final
+class EpochStart(_message.Message):
+    """The producer's database went back: of all earlier epochs it knows nothing above this sequence any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCER_EPOCH_FIELD_NUMBER: _builtins.int
+    CONTINUES_SEQUENCE_FIELD_NUMBER: _builtins.int
+    producer_epoch: _builtins.int
+    continues_sequence: _builtins.int
+    """The first fact of this epoch has the next number."""
+    def __init__(
+        self,
+        *,
+        producer_epoch: _builtins.int = ...,
+        continues_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continues_sequence", b"continues_sequence", "producer_epoch", b"producer_epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EpochStart: _TypeAlias = EpochStart  # noqa: Y015
 
 @_typing.final
 class RepeatRequest(_message.Message):
@@ -81,7 +114,10 @@ Global___RepeatRequest: _TypeAlias = RepeatRequest  # noqa: Y015
 
 @_typing.final
 class Restate(_message.Message):
-    """Said by the owner of a noun when a reader is added: this noun is said again as it stands now."""
+    """A reader's request to a slot's owner, on subject isthmus.restate.<slot>: say your nouns again as they stand now, for me.
+    For a reader that was added when the first facts could not be repeated any more. Answered, with the same message, once
+    the request is on record; the facts follow in the stream with restated_for set.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -642,3 +642,145 @@ class Posting(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Posting: _TypeAlias = Posting  # noqa: Y015
+
+@_typing.final
+class ListSlotStopsRequest(_message.Message):
+    """See ListSlotStops."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotStopsRequest: _TypeAlias = ListSlotStopsRequest  # noqa: Y015
+
+@_typing.final
+class ListSlotStopsResponse(_message.Message):
+    """See ListSlotStops."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_STOPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def slot_stops(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotStop]: ...
+    def __init__(
+        self,
+        *,
+        slot_stops: _abc.Iterable[Global___SlotStop] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["slot_stops", b"slot_stops"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotStopsResponse: _TypeAlias = ListSlotStopsResponse  # noqa: Y015
+
+@_typing.final
+class SlotStop(_message.Message):
+    """A slot that a reader follows no further."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PRODUCER_SLOT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    IS_ACCEPTED_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    producer_slot: _builtins.str
+    """Producer as service and plant, e.g. "production-aachen"."""
+    reason: _builtins.str
+    """PRODUCER_WENT_BACK or FACTS_LOST."""
+    text: _builtins.str
+    """What happened and what going on means, in words."""
+    is_accepted: _builtins.bool
+    """A person said go on; it will in a moment."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        producer_slot: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        text: _builtins.str = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        is_accepted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "is_accepted", b"is_accepted", "producer_slot", b"producer_slot", "reason", b"reason", "since_time", b"since_time", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotStop: _TypeAlias = SlotStop  # noqa: Y015
+
+@_typing.final
+class ResumeSlotRequest(_message.Message):
+    """See ResumeSlot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PRODUCER_SLOT_FIELD_NUMBER: _builtins.int
+    RESUME_REASON_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    producer_slot: _builtins.str
+    resume_reason: _builtins.str
+    """Why; kept in the audit."""
+    operator_id: _builtins.str
+    """Who, kept in the audit."""
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        consumer: _builtins.str = ...,
+        producer_slot: _builtins.str = ...,
+        resume_reason: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "consumer", b"consumer", "operator_id", b"operator_id", "producer_slot", b"producer_slot", "resume_reason", b"resume_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeSlotRequest: _TypeAlias = ResumeSlotRequest  # noqa: Y015
+
+@_typing.final
+class ResumeSlotResponse(_message.Message):
+    """See ResumeSlot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_STOP_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """It was accepted before."""
+    @_builtins.property
+    def slot_stop(self) -> Global___SlotStop: ...
+    def __init__(
+        self,
+        *,
+        slot_stop: Global___SlotStop | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slot_stop", b"slot_stop"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "slot_stop", b"slot_stop"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeSlotResponse: _TypeAlias = ResumeSlotResponse  # noqa: Y015

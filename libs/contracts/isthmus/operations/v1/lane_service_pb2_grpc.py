@@ -70,6 +70,16 @@ class LaneServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.FromString,
                 _registered_method=True)
+        self.ListSlotStops = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/ListSlotStops',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsResponse.FromString,
+                _registered_method=True)
+        self.ResumeSlot = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/ResumeSlot',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.FromString,
+                _registered_method=True)
 
 
 class LaneServiceServicer:
@@ -128,6 +138,22 @@ class LaneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSlotStops(self, request, context):
+        """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeSlot(self, request, context):
+        """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
+        it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
+        Errors: SLOT_STOP_MISSING. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LaneServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +191,16 @@ def add_LaneServiceServicer_to_server(servicer, server):
                     servicer.ListPostings,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.SerializeToString,
+            ),
+            'ListSlotStops': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlotStops,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsResponse.SerializeToString,
+            ),
+            'ResumeSlot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeSlot,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +393,60 @@ class LaneService:
             '/isthmus.operations.v1.LaneService/ListPostings',
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlotStops(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/ListSlotStops',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeSlot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/ResumeSlot',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.FromString,
             options,
             channel_credentials,
             insecure,

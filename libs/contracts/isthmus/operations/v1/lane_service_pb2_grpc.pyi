@@ -53,6 +53,13 @@ class LaneServiceStub:
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListPostings: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListSlotStops: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]
+    """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+    ResumeSlot: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]
+    """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
+    it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
+    Errors: SLOT_STOP_MISSING. Safe to repeat.
+    """
 
 @_typing.type_check_only
 class LaneServiceAsyncStub(LaneServiceStub):
@@ -79,6 +86,13 @@ class LaneServiceAsyncStub(LaneServiceStub):
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]  # type: ignore[assignment]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListSlotStops: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]  # type: ignore[assignment]
+    """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+    ResumeSlot: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]  # type: ignore[assignment]
+    """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
+    it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
+    Errors: SLOT_STOP_MISSING. Safe to repeat.
+    """
 
 class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
     """What waits, what is parked, and the hands to put it right. Every service serves this for its own database."""
@@ -144,5 +158,24 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.ListPostingsResponse, _abc.Awaitable[_lane_service_pb2.ListPostingsResponse]]:
         """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListSlotStops(
+        self,
+        request: _lane_service_pb2.ListSlotStopsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.ListSlotStopsResponse, _abc.Awaitable[_lane_service_pb2.ListSlotStopsResponse]]:
+        """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+
+    @_abc_1.abstractmethod
+    def ResumeSlot(
+        self,
+        request: _lane_service_pb2.ResumeSlotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.ResumeSlotResponse, _abc.Awaitable[_lane_service_pb2.ResumeSlotResponse]]:
+        """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
+        it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
+        Errors: SLOT_STOP_MISSING. Safe to repeat.
+        """
 
 def add_LaneServiceServicer_to_server(servicer: LaneServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
