@@ -20,6 +20,7 @@ from servicekit.domain import BusinessKeyConflict, DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import EventMeta, Handler, type_of, unpack
 from servicekit.outbox import Stored, Told
+from servicekit.owners import FREE, Fence
 from servicekit.position import NOTHING_SAID, Position, Said, Step
 from servicekit.use_case import Store
 
@@ -86,11 +87,25 @@ class Inbox:
         *,
         consumer: str = "",
         hears_all: Handler | None = None,
+        fence: Fence = FREE,
     ) -> None:
         self._database, self._store, self._told = database, store, told
         self._handlers, self._hears_all = handlers, hears_all
         self.consumer = consumer or store.service
+        self._fence = fence
         self._families = {name.rsplit(".", 2)[0] + "." + name.rsplit(".", 1)[1] for name in handlers}
+
+    def of_owner(self, fence: Fence) -> Inbox:
+        """The same, as the owner of a place works it: nothing takes effect once another process owns that."""
+        return Inbox(
+            self._database,
+            self._store,
+            self._handlers,
+            self._told,
+            consumer=self.consumer,
+            hears_all=self._hears_all,
+            fence=fence,
+        )
 
     async def take(self, deliveries: Sequence[Delivery]) -> Taken:
         """Handle facts in order of arrival. Of a slot with a hole nothing but the missing number is taken.
@@ -113,6 +128,7 @@ class Inbox:
 
     def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, list[Stored]]:
         now = clock.now()
+        self._fence.check(tx)
         fresh, positions, taken = self._fresh(tx, deliveries)
         if not fresh:
             return taken, []
@@ -207,6 +223,7 @@ class Inbox:
         return work.error
 
     def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, list[Stored]]:
+        self._fence.check(tx)
         fresh, positions, taken = self._fresh(tx, [delivery])
         for one in fresh:
             lane = lanes.append(tx, self.consumer, one.envelope, error, clock.now())
@@ -226,9 +243,9 @@ class Inbox:
             text=str(error)[:500],
         )
 
-    async def retry_due(self) -> None:
-        """Try the heads of waiting lanes whose time has come."""
-        for key in await self._database.read(lambda tx: lanes.due(tx, self.consumer, clock.now())):
+    async def retry_due(self, plants: Sequence[str] | None = None) -> None:
+        """Try the heads of waiting lanes whose time has come, of these plants or all."""
+        for key in await self._database.read(lambda tx: lanes.due(tx, self.consumer, clock.now(), plants)):
             await self.drain(key)
 
     async def drain(self, order_key: str, *, is_released: bool = False) -> int:
@@ -240,6 +257,7 @@ class Inbox:
 
     async def _advance(self, order_key: str, is_released: bool) -> bool:
         def transaction(tx: Tx) -> tuple[bool, list[Stored]]:
+            self._fence.check(tx)
             lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
             if lane is None or (lane.state == lanes.PARKED and not is_released):
                 return False, []

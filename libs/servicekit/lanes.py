@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -158,12 +158,14 @@ def _open(tx: Tx, consumer: str, envelope: Envelope, error: Exception | None, no
     return lane
 
 
-def due(tx: Tx, consumer: str, now: datetime, most: int = 100) -> list[str]:
-    """Keys of waiting lanes whose next attempt has come."""
+def due(tx: Tx, consumer: str, now: datetime, plants: Sequence[str] | None = None, most: int = 100) -> list[str]:
+    """Keys of waiting lanes whose next attempt has come, of these plants or all."""
+    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+    own = "" if plants is None else f"AND plant_id IN (SELECT value FROM {source}) "
     rows = tx.rows(
-        "SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND next_attempt_time <= ? "
+        f"SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND next_attempt_time <= ? {own}"
         "ORDER BY next_attempt_time LIMIT ?",
-        (consumer, WAITING, clock.micros(now), most),
+        (consumer, WAITING, clock.micros(now), *([] if plants is None else [json.dumps(list(plants))]), most),
     )
     return [row[0] for row in rows]
 

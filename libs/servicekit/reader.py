@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -117,7 +117,16 @@ def _numbers(message: Msg) -> tuple[int, int] | None:
 class Reader:
     """Follows slots for one consumer."""
 
-    def __init__(self, database: Database, broker: Broker, inbox: Inbox, slots: Iterable[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        inbox: Inbox,
+        slots: Iterable[str],
+        plants: Sequence[str] | None = None,
+    ) -> None:
+        """`plants`: those whose lanes are retried here; None for all."""
+        self._plants = plants
         self._database, self._broker, self._inbox = database, broker, inbox
         self._slots = {name: Slot(name) for name in slots}
         self._standstill = Standstill(database, broker, inbox.consumer)
@@ -333,7 +342,7 @@ class Reader:
     async def _retry_lanes(self) -> None:
         while True:
             try:
-                await self._inbox.retry_due()
+                await self._inbox.retry_due(self._plants)
             except DomainError as fault:
                 log.warning("lanes pause", fault=str(fault))
             await asyncio.sleep(0.25)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import islice
@@ -72,24 +72,31 @@ class Fresh:
 class Relay:
     """Relays of a service's slots, one task each."""
 
-    def __init__(self, database: Database, broker: Broker, slots: Iterable[str]) -> None:
+    def __init__(self, database: Database, broker: Broker) -> None:
         self._database, self._broker = database, broker
-        self._fresh = {slot: Fresh() for slot in slots}
-        self._wake = {slot: asyncio.Event() for slot in self._fresh}
+        self._fresh: dict[str, Fresh] = {}
+        self._wake: dict[str, asyncio.Event] = {}
         self._repeat_from: dict[str, int] = {}
+        self._poll_seconds = 1.0 if database.is_sqlite else POLL_SECONDS  # others may write, and can't wake us
 
     def told(self, facts: Sequence[Stored]) -> None:
-        """These facts were committed just now."""
+        """These facts were committed just now. Those of slots that another process tells are found there, in the table."""
         for fact in facts:
             if fact.slot in self._fresh:
                 self._fresh[fact.slot].put(fact)
                 self._wake[fact.slot].set()
 
-    async def serve(self) -> None:
-        """Run until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for slot in self._wake:
-                group.create_task(self._serve_slot(slot), name=f"relay {slot}")
+    async def serve(self, slots: Sequence[str]) -> None:
+        """Tell these slots until cancelled."""
+        for slot in slots:
+            self._fresh[slot], self._wake[slot] = Fresh(), asyncio.Event()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for slot in slots:
+                    group.create_task(self._serve_slot(slot), name=f"relay {slot}")
+        finally:
+            for slot in slots:
+                del self._fresh[slot], self._wake[slot]
 
     async def _serve_slot(self, slot: str) -> None:
         pause = POLL_SECONDS
@@ -155,7 +162,7 @@ class Relay:
 
     async def _rest(self, slot: str, until: float) -> None:
         try:
-            async with asyncio.timeout(min(1.0, max(0.01, until - clock.monotonic()))):
+            async with asyncio.timeout(min(self._poll_seconds, max(0.01, until - clock.monotonic()))):
                 await self._wake[slot].wait()
         except TimeoutError:
             if not self._broker.is_connected:

@@ -26,11 +26,12 @@ from servicekit.broker import Broker, StreamRules
 from servicekit.database import Again, Database
 from servicekit.desk import Desk
 from servicekit.domain import GROUP, DomainError
-from servicekit.door import Door, run_again
+from servicekit.door import Door
 from servicekit.errors import Refusals
 from servicekit.facts import SERVICE_OF, Handler, slot_of
 from servicekit.inbox import Inbox
 from servicekit.migrate import migrate
+from servicekit.owners import Fence, Owners, Work
 from servicekit.poster import Poster
 from servicekit.postings import PostingKind, PostingOutcome
 from servicekit.reader import Reader
@@ -52,6 +53,7 @@ OUTBOX_KEPT = timedelta(days=35)  # after the stream had them: a lost stream is 
 CLAIMS_KEPT = timedelta(days=400)  # within it a document that comes again gets its first answer
 HOUSEKEEPING_SECONDS = 60.0
 CANCEL_SECONDS = 1.0
+WHOLE, LOOPS = "slots", "service"  # places that are no plants
 
 
 @dataclass(slots=True)
@@ -86,6 +88,9 @@ class Service:
     own_inboxes: Sequence[str] = ()  # consumers of local records, beside the reader
     streams_of_all: bool = False  # hears every service
     says_group: bool = True  # has facts of no plant
+    shares_plants: bool = (
+        False  # replicas of it, on PostgreSQL, divide the plants among them; else one works, others wait
+    )
     before_serving: Callable[[Kit], Awaitable[None]] | None = None  # what must stand before the first call
 
 
@@ -109,8 +114,7 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
         rules = StreamRules.load(settings.streams_file, settings.stream_replicas)
         broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)
-        places = (*settings.plants, GROUP) if service.says_group else settings.plants
-        relay = Relay(database, broker, [slot_of(name, plant) for plant in places])
+        relay = Relay(database, broker)
         door = Door(database, service.store, relay.told)
         consumers = [name, *service.own_inboxes]
         inboxes = {
@@ -125,12 +129,11 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
             for consumer in consumers
         }
         kit = Kit(settings, database, broker, door, relay, inboxes)
-        epoch = await run_again(database, _raise_epoch)
-        await _serve(service, kit, epoch)
+        await _serve(service, kit)
     telemetry.stop()
 
 
-async def _serve(service: Service, kit: Kit, epoch: int) -> None:
+async def _serve(service: Service, kit: Kit) -> None:
     server = grpc.aio.server(interceptors=[Refusals()], options=SERVER_OPTIONS, maximum_concurrent_rpcs=CALLS_MOST)
     names = list(service.servicers(kit, server))
     lane_service_pb2_grpc.add_LaneServiceServicer_to_server(Desk(kit.database, kit.inboxes), server)
@@ -143,7 +146,7 @@ async def _serve(service: Service, kit: Kit, epoch: int) -> None:
     stopping = asyncio.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, stopping.set)
-    tasks = [asyncio.ensure_future(part) for part in _parts(service, kit, epoch)]
+    tasks = [asyncio.ensure_future(part) for part in _parts(service, kit)]
     if service.before_serving is not None:
         await service.before_serving(kit)
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -175,19 +178,47 @@ async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | 
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _parts(service: Service, kit: Kit, epoch: int) -> Iterable[Awaitable[None]]:
-    yield kit.relay.serve()
+def _parts(service: Service, kit: Kit) -> Iterable[Awaitable[None]]:
+    """What runs in every process: calls and their commits. The rest belongs to the owner of a place."""
     yield housekeeping(kit.database)
     if kit.database.is_sqlite:
         yield kit.door.serve()
-    slots = _slots_heard(service, kit.settings.plants)
-    if slots:
-        yield Reader(kit.database, kit.broker, kit.inboxes[service.store.service], slots).serve()
-    if service.posting_kinds is not None and service.posting_outcome is not None:
-        kinds = service.posting_kinds(kit)
-        yield Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, epoch).serve()
-    if service.loops is not None:
-        yield from service.loops(kit)
+    yield Owners(kit.database, service.store.service, _works(service, kit)).serve()
+
+
+def _works(service: Service, kit: Kit) -> dict[str, Work]:
+    """By place: telling and hearing of one plant each where replicas share them, else of all in one."""
+    plants = kit.settings.plants
+    is_shared = service.shares_plants and not kit.database.is_sqlite
+    shares = {plant: [plant] for plant in plants} | {GROUP: [GROUP]} if is_shared else {WHOLE: [*plants, GROUP]}
+    works: dict[str, Work] = {place: partial(_tell_and_hear, service, kit, own) for place, own in shares.items()}
+    return works | {LOOPS: partial(_loop, service, kit)}
+
+
+async def _tell_and_hear(service: Service, kit: Kit, places: Sequence[str], fence: Fence) -> None:
+    name = service.store.service
+    async with asyncio.TaskGroup() as group:
+        said = [place for place in places if place != GROUP or service.says_group]
+        group.create_task(kit.relay.serve([slot_of(name, place) for place in said]))
+        heard = _slots_heard(service, places)
+        if heard:
+            inbox = kit.inboxes[name].of_owner(fence)
+            lanes_of = None if fence.place == WHOLE else places
+            group.create_task(Reader(kit.database, kit.broker, inbox, heard, lanes_of).serve())
+
+
+async def _loop(service: Service, kit: Kit, fence: Fence) -> None:
+    async with asyncio.TaskGroup() as group:
+        if service.posting_kinds is not None and service.posting_outcome is not None:
+            kinds = service.posting_kinds(kit)
+            poster = Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, fence.epoch)
+            group.create_task(poster.serve())
+        for part in service.loops(kit) if service.loops is not None else ():
+            group.create_task(_of(part))
+
+
+async def _of(part: Awaitable[None]) -> None:
+    await part
 
 
 async def housekeeping(database: Database) -> None:
@@ -203,21 +234,16 @@ async def housekeeping(database: Database) -> None:
         await asyncio.sleep(1.0 if told or known else HOUSEKEEPING_SECONDS)
 
 
-def _slots_heard(service: Service, plants: Sequence[str]) -> list[str]:
-    places = [*plants, GROUP] if service.hears_group or service.streams_of_all else plants
+def _slots_heard(service: Service, places: Sequence[str]) -> list[str]:
     if service.streams_of_all:
         others = ["master_data", "production", "inventory", "edge_bridge", "gateway"]
     else:
         others = sorted(
             {SERVICE_OF[fact_type.split(".")[1]] for fact_type in service.handlers} - {service.store.service}
         )
-    return [slot_of(other, place) for other in others for place in places if (other, place) != ("edge_bridge", GROUP)]
-
-
-def _raise_epoch(tx: Any) -> int:
-    tx.run("INSERT INTO owner (scope, owner_epoch) VALUES ('service', 0) ON CONFLICT (scope) DO NOTHING")
-    rows = tx.rows("UPDATE owner SET owner_epoch = owner_epoch + 1 WHERE scope = 'service' RETURNING owner_epoch")
-    return int(rows[0][0])
+    hears_group = service.hears_group or service.streams_of_all
+    heard = [place for place in places if place != GROUP or hears_group]
+    return [slot_of(other, place) for other in others for place in heard if (other, place) != ("edge_bridge", GROUP)]
 
 
 def _own(database: Database) -> TextIO | None:

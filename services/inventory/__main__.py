@@ -29,6 +29,7 @@ def main() -> None:
         migrations=Path(__file__).parent / "migrations",
         servicers=servicers,
         handlers=handlers_of(event_handlers),
+        shares_plants=True,
     )
     run_service(service, load(Settings))
 

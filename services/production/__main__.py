@@ -61,6 +61,7 @@ def main() -> None:
         migrations=Path(__file__).parent / "migrations",
         servicers=servicers,
         handlers=handlers_of(event_handlers),
+        shares_plants=True,
         before_serving=record_plants,
         loops=loops,
     )

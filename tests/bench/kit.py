@@ -26,11 +26,11 @@ async def consume(broker_url: str, database_url: str, facts: int, versions: Path
     telemetry.instrument(database.engines)
     broker = Broker(broker_url, RULES, "bench")
     await broker.client()
-    relay = Relay(database, broker, [SLOT_OUT])
+    relay = Relay(database, broker)
     inbox = Inbox(database, toy.STORE, toy.HANDLERS, relay.told)
     reader = Reader(database, broker, inbox, [SLOT_IN])
     begun, cpu = monotonic(), time.process_time()
-    parts = [asyncio.ensure_future(part) for part in (relay.serve(), reader.serve())]
+    parts = [asyncio.ensure_future(part) for part in (relay.serve([SLOT_OUT]), reader.serve())]
     while (await database.read(lambda tx: outbox.producer(tx, SLOT_OUT))).stored < facts:
         await asyncio.sleep(0.02)
         for part in parts:

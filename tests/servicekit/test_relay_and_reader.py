@@ -48,7 +48,7 @@ class Two:
         return self.connections[-1]
 
     def relay(self) -> asyncio.Future[None]:
-        self.tasks.append(asyncio.ensure_future(Relay(self.here, self.connect("relay"), [SLOT]).serve()))
+        self.tasks.append(asyncio.ensure_future(Relay(self.here, self.connect("relay")).serve([SLOT])))
         return self.tasks[-1]
 
     def reader(self) -> asyncio.Future[None]:

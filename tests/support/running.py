@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,10 +24,10 @@ NAMES = ("master_data", "production", "inventory", "gateway")
 
 
 class Hub:
-    """The hub's services, one process each."""
+    """The hub's services, one process each; a replica is named like "production.2" and shares the database of the first."""
 
-    def __init__(self, home: Path, database_url: Callable[[str], str]) -> None:
-        self.home = home
+    def __init__(self, home: Path, database_url: Callable[[str], str], plants: str = "aachen,brno") -> None:
+        self.home, self.plants = home, plants
         self.broker = Broker(home / "broker")
         self.ports = {name: free_port() for name in (*NAMES, "webhooks")}
         self.urls = {name: database_url(name) for name in NAMES}
@@ -36,14 +37,15 @@ class Hub:
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.ports[name]}"
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def _environment(self, replica: str) -> dict[str, str]:
+        name = replica.split(".", maxsplit=1)[0]
         secret = self.home / "webhook_secret"
         secret.write_text(self.webhook_secret)
         settings = {
             "DATABASE_URL": self.urls[name],
             "NATS_URL": self.broker.url,
-            "LISTEN": self.address(name),
-            "PLANTS": "aachen,brno",
+            "LISTEN": self.address(replica),
+            "PLANTS": self.plants,
             "STREAMS_FILE": str(ROOT / "deploy" / "nats" / "streams.yaml"),
         }
         if name == "gateway":
@@ -58,10 +60,11 @@ class Hub:
         return {f"{name.upper()}_{key}": value for key, value in settings.items()}
 
     def start(self, name: str) -> None:
+        self.ports.setdefault(name, free_port())
         log = (self.home / f"{name}.log").open("ab")
         roots = os.pathsep.join(str(ROOT / part) for part in (".", "libs", "libs/contracts"))
         environment = {**os.environ, **self._environment(name), "PYTHONPATH": roots}
-        command = [sys.executable, "-m", f"services.{name}"]
+        command = [sys.executable, "-m", f"services.{name.split('.', maxsplit=1)[0]}"]
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
 
     def wait_ready(self, *names: str) -> None:
@@ -78,6 +81,7 @@ class Hub:
 
     def stop(self) -> None:
         for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes.values():
             process.wait(20)
