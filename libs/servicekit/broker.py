@@ -18,7 +18,7 @@ from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageTyp
 from nats.js.errors import APIError, NotFoundError
 
 from isthmus.events.v1.heartbeat_pb2 import Heartbeat
-from servicekit.facts import PACKAGE_OF
+from servicekit.facts import PACKAGE_OF, parts_of
 
 log = structlog.get_logger()
 BROKER_OLDEST = (2, 12)  # first with atomic batch publish
@@ -32,8 +32,8 @@ class StreamDiffers(Exception):
 
 def subjects_of(slot: str) -> tuple[str, str]:
     """The subjects of a slot's stream, and the subject of its heartbeats."""
-    service = next(name for name in sorted(PACKAGE_OF, key=len, reverse=True) if slot.startswith(f"{name}-"))
-    prefix = f"isthmus.{slot.removeprefix(f'{service}-')}.{PACKAGE_OF[service]}"
+    service, plant_id = parts_of(slot)
+    prefix = f"isthmus.{plant_id}.{PACKAGE_OF[service]}"
     return f"{prefix}.>", f"{prefix}.v1.{HEARTBEAT_WORDS}"
 
 

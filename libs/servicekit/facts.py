@@ -110,6 +110,12 @@ def slot_of(service: str, plant_id: str) -> str:
     return f"{service}-{plant_id}"
 
 
+def parts_of(slot: str) -> tuple[str, str]:
+    """(service, plant) of a slot."""
+    service = next(name for name in sorted(PACKAGE_OF, key=len, reverse=True) if slot.startswith(f"{name}-"))
+    return service, slot.removeprefix(f"{service}-")
+
+
 @lru_cache(maxsize=4096)
 def subject_of(fact_type: str, plant_id: str) -> str:
     """isthmus.<plant>.<domain>.v1.<noun>.<participle> of a fact type such as isthmus.production.v1.WorkOrderReleased."""

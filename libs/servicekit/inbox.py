@@ -180,6 +180,8 @@ class Inbox:
     def work_of(self, delivery: Delivery) -> Work | Exception | None:
         """The command that a fact asks for; the error that it can't be understood; None: not for us."""
         envelope = delivery.envelope
+        if envelope.restated_for and envelope.restated_for != self.consumer:
+            return None
         fact_type = type_of(envelope.data)
         handler = self._handlers.get(fact_type, self._hears_all)
         try:

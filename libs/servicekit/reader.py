@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from isthmus.events.v1.heartbeat_pb2 import RepeatRequest
+from isthmus.events.v1.heartbeat_pb2 import RepeatRequest, Restate
 from servicekit import clock, position
 from servicekit.broker import FAULTS, Broker, StreamDiffers, created_of, is_heartbeat, read_heartbeat
 from servicekit.database import Database, StoreUnavailable
@@ -54,6 +54,7 @@ class Slot:
     name: str
     generation: int = 0  # raised when it is opened again: what was buffered before is dropped
     said: Said = NOTHING_SAID
+    is_restating: bool = False  # its owner has promised to say its nouns again
     is_lost: bool = False  # what is missing can't be repeated any more
     holes: int = 0  # times in a row that the next number did not come
     ask_again: float = 0.0  # monotonic time before which no repeat is asked again
@@ -159,8 +160,12 @@ class Reader:
         info = await self._broker.stream(slot.name)
         created = created_of(info)
         beat = await self._broker.last_heartbeat(slot.name)
-        slot.said = Said.of(beat) if beat is not None else NOTHING_SAID
+        said = Said.of(beat) if beat is not None else NOTHING_SAID
         at = await self._position(slot.name)
+        if at is None and said.lowest_retained > 1 and not slot.is_restating:
+            await self._ask_restate(slot.name)
+            slot.is_restating = True
+        slot.said = said
         await self._stand_if_stopped(slot, at)
         start = await self._start(slot.name, at, created, info.state.last_seq)
         js = await self._broker.jetstream()
@@ -193,6 +198,13 @@ class Reader:
             await self._standstill.stand(slot.name, at, slot.said, reason)
             slot.is_lost, slot.holes = False, 0
             raise Reopen
+
+    async def _ask_restate(self, slot: str) -> None:
+        """At first sight of a slot whose first facts are gone: reading begins once its owner has promised to say its nouns."""
+        client = await self._broker.client()
+        request = Restate(producer_slot=slot, consumer=self._inbox.consumer)
+        await client.request(f"isthmus.restate.{slot}", request.SerializeToString(), timeout=5)
+        log.warning("reader added: nouns asked for again", slot=slot, consumer=self._inbox.consumer)
 
     async def _start(self, slot: str, at: Position | None, created: str, last: int) -> int:
         """The stream sequence to open at: behind our position if the stream is still the one we read, else its first."""
@@ -262,6 +274,8 @@ class Reader:
     async def _check_tail(self, slot: Slot, data: bytes) -> None:
         """A heartbeat stands behind the facts it counts: fewer facts before it than it says is a lost tail."""
         said = Said.of(read_heartbeat(data))
+        if said.lowest_retained > 1 and not slot.is_restating and await self._position(slot.name) is None:
+            raise Reopen
         if said.epoch >= slot.said.epoch:  # else one that was overtaken by what we read at opening
             slot.said = said
         await slot.idle.wait()  # what stood before it is taken

@@ -36,6 +36,7 @@ from servicekit.poster import Poster
 from servicekit.postings import PostingKind, PostingOutcome
 from servicekit.reader import Reader
 from servicekit.relay import Relay
+from servicekit.restate import Restater, Restates
 from servicekit.settings import ServiceSettings
 from servicekit.use_case import Store, UseCase
 
@@ -88,6 +89,7 @@ class Service:
     own_inboxes: Sequence[str] = ()  # consumers of local records, beside the reader
     streams_of_all: bool = False  # hears every service
     says_group: bool = True  # has facts of no plant
+    restates: Sequence[Restates] = ()  # nouns that a reader needs which is added later, in this order
     shares_plants: bool = (
         False  # replicas of it, on PostgreSQL, divide the plants among them; else one works, others wait
     )
@@ -199,7 +201,9 @@ async def _tell_and_hear(service: Service, kit: Kit, places: Sequence[str], fenc
     name = service.store.service
     async with asyncio.TaskGroup() as group:
         said = [place for place in places if place != GROUP or service.says_group]
-        group.create_task(kit.relay.serve([slot_of(name, place) for place in said]))
+        slots = [slot_of(name, place) for place in said]
+        group.create_task(kit.relay.serve(slots))
+        group.create_task(Restater(kit.database, kit.broker, service.restates, kit.relay.told).serve(slots))
         heard = _slots_heard(service, places)
         if heard:
             inbox = kit.inboxes[name].of_owner(fence)

@@ -103,6 +103,6 @@ def routing_message(routing: Routing) -> routing_pb2.Routing:
     return message
 
 
-def fact(data: Any, plant_id: str, noun: str, noun_id: str, now: datetime, key: BusinessKey) -> Fact:
+def fact(data: Any, plant_id: str, noun: str, noun_id: str, now: datetime, key: BusinessKey | None = None) -> Fact:
     """Facts of master data are kept in order by noun and id."""
     return Fact(data, plant_id, f"{noun}:{noun_id}", noun_id, now, key)

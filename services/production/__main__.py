@@ -19,6 +19,7 @@ from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.production import event_handlers, queries, use_cases
 from services.production.domain.plant import Plant
+from services.production.restates import RESTATES
 from services.production.rpc import ProductionService
 from services.production.settings import Settings
 from services.production.store import STORE
@@ -62,6 +63,7 @@ def main() -> None:
         servicers=servicers,
         handlers=handlers_of(event_handlers),
         shares_plants=True,
+        restates=RESTATES,
         before_serving=record_plants,
         loops=loops,
     )
