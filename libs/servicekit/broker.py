@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nats
 import structlog
 import yaml
-from nats.aio.client import Client
+from nats.aio.client import NATS_HDR_LINE, Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageType, StreamConfig, StreamInfo
@@ -74,6 +73,17 @@ class StreamRules:
         )
 
 
+class Connection(Client):
+    """The library's client, which reads headers only where the broker itself speaks: our facts say all in their envelope.
+
+    Parsing them costs a twentieth of a reader's whole time for a fact.
+    """
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        is_status = headers[len(NATS_HDR_LINE) : len(NATS_HDR_LINE) + 1] == b" " if headers else False
+        return await super()._process_headers(headers) if is_status else None
+
+
 class Broker:
     """One connection of this process. `client()` waits until it is there."""
 
@@ -91,18 +101,20 @@ class Broker:
         """The connection; raises one of FAULTS when the broker can't be reached now."""
         async with self._lock:
             if self._client is None or self._client.is_closed:
-                self._client = await nats.connect(
+                client = Connection()
+                await client.connect(
                     self._urls,
                     name=self._name,
                     connect_timeout=3,
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=0.5,
+                    reconnect_time_wait=0.5,  # type: ignore[arg-type]  # seconds; the library sleeps for it
                     ping_interval=3,
                     max_outstanding_pings=2,
                     error_cb=self._say_fault,
                     disconnected_cb=self._say_gone,
                     pending_size=0,  # nothing is kept for later: the outbox is what keeps
                 )
+                self._client = client
                 self._check_version(self._client)
                 log.info(
                     "broker connected", url=self._client.connected_url.netloc if self._client.connected_url else ""
