@@ -10,8 +10,9 @@ import asyncio
 import contextvars
 import functools
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -72,6 +73,15 @@ class Tx:
             return self._connection.exec_driver_sql(sql if self.is_sqlite else _postgres_marks(sql), parameters)
         finally:
             self.check_open()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part that can fail alone: what it wrote is undone, the rest of the transaction stands. Raises as `write`."""
+        try:
+            with self._connection.begin_nested():
+                yield
+        except exc.DBAPIError as error:
+            raise _told(error) from error
 
     def check_open(self) -> None:
         # SQLite rolls the whole transaction back on a full disk; the next statement would commit by itself.

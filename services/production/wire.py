@@ -19,6 +19,8 @@ from isthmus.edge.v1.edge_events_pb2 import (
 from isthmus.masterdata.v1.masterdata_events_pb2 import ItemChanged
 from isthmus.production.v1 import confirmation_pb2, production_events_pb2, production_service_pb2, work_order_pb2
 from servicekit.domain import BusinessKey, Quantity
+from servicekit.door import Outcome
+from servicekit.errors import to_status
 from servicekit.facts import EventMeta
 from servicekit.use_case import Fact
 from servicekit.wire import (
@@ -199,6 +201,17 @@ def cancel_work_order(request: production_service_pb2.CancelWorkOrderRequest) ->
 
 def confirm_operation(request: production_service_pb2.ConfirmOperationRequest) -> ConfirmOperation:
     return _confirm(key_of_message(request.business_key), request.confirmation, is_late=False)
+
+
+def import_confirmations_response(outcomes: Sequence[Outcome]) -> production_service_pb2.ImportConfirmationsResponse:
+    return production_service_pb2.ImportConfirmationsResponse(outcomes=[_outcome_message(o) for o in outcomes])
+
+
+def _outcome_message(outcome: Outcome) -> production_service_pb2.ConfirmationOutcome:
+    if isinstance(outcome, production_service_pb2.ConfirmOperationResponse):
+        return production_service_pb2.ConfirmationOutcome(response=outcome)
+    assert isinstance(outcome, Exception), "a confirmation is answered or refused"
+    return production_service_pb2.ConfirmationOutcome(refusal=to_status(outcome))
 
 
 def confirm_reported(event: ConfirmationReported, meta: EventMeta) -> ConfirmOperation:
