@@ -44,7 +44,8 @@ class Work:
     def __post_init__(self) -> None:
         if self.is_document and self.use_case.fingerprint is not None:
             self.claim_id = (self.use_case.name, claims.key_hash(self.command.business_key))
-        self.cause = self.cause or new_id()
+        else:
+            self.cause = self.cause or new_id()
 
     @property
     def why(self) -> str:
@@ -107,7 +108,7 @@ class Batch:
         self._seen.apply(self._store.by_type, decision)
         work.answer = decision.answer
         if decision.moot:
-            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.cause)
+            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.why)
         traceparent = self._tell(work, decision)
         self._postings.extend((planned, traceparent) for planned in decision.postings)
         if work.claim_id is not None:

@@ -121,7 +121,7 @@ def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes
     mine, theirs = _whole(kept), _whole(incoming)
     parent = theirs if not mine or theirs[3:35] == mine[3:35] else mine
     trace_id = parent[3:35] or clock.new_id()
-    traceparent = f"00-{trace_id}-{clock.new_id()[:16]}-01"
+    traceparent = f"00-{trace_id}-{clock.new_span_id()}-01"
     if _processor is not None:
         links = [link for link in (context_of(theirs),) if link is not None and theirs != parent]
         span = ReadableSpan(

@@ -385,9 +385,11 @@ def work_order_completed(order: WorkOrder, operations: Sequence[Operation], tota
     )
 
 
-def operation_confirmed(order: WorkOrder, confirmation: Confirmation, *, is_last: bool) -> object:
+def operation_confirmed(
+    order: WorkOrder, confirmation: Confirmation, said: confirmation_pb2.Confirmation, *, is_last: bool
+) -> object:
     return production_events_pb2.OperationConfirmed(
-        confirmation=confirmation_message(confirmation),
+        confirmation=said,
         item_id=order.item_id,
         is_last_operation=is_last,
         business_key=key_message(confirmation.business_key),
