@@ -119,47 +119,57 @@ def _path(violation: Any) -> str:
 
 
 class Refusals(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Turns every refusal into its status, and refuses what is not well formed before any work.
+    """Turns every refusal into its status, refuses what is not well formed before any work, and begins the call's span.
 
     A stream is guarded message by message: what was answered stands, the message at fault ends it.
     """
 
     def __init__(self) -> None:
         self._streams = 0
+        self._guarded: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        handler = await continuation(details)
-        if handler is None or not details.method.startswith("/isthmus."):
-            return handler
+        handler = self._guarded.get(details.method)
+        if handler is None:
+            handler = await continuation(details)
+            if handler is not None and details.method.startswith("/isthmus."):
+                handler = self._guarded[details.method] = self._guard(details.method, handler)
+        return handler
+
+    def _guard(self, name: str, handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
         if handler.stream_stream is not None:
-            make, guarded = grpc.stream_stream_rpc_method_handler, self._guarded_stream(handler.stream_stream)
+            make, guarded = grpc.stream_stream_rpc_method_handler, self._guard_stream(name, handler.stream_stream)
         elif handler.unary_unary is not None:
-            make, guarded = grpc.unary_unary_rpc_method_handler, _guarded(handler.unary_unary)
+            make, guarded = grpc.unary_unary_rpc_method_handler, _guard_call(name, handler.unary_unary)
         else:
-            raise NotImplementedError(f"{details.method}: nothing guards a stream in one direction")
+            raise NotImplementedError(f"{name}: nothing guards a stream in one direction")
         return make(
             guarded,
             request_deserializer=_readable(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
 
-    def _guarded_stream(self, method: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
+    def _guard_stream(self, name: str, method: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
         async def call(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            served, code = telemetry.Served(name, context.invocation_metadata()), code_pb2.CANCELLED
             self._streams += 1
             try:
                 if self._streams > STREAMS_MOST:
                     raise Overloaded
                 async for answer in method(_well_formed(requests, context), context):
                     yield answer
+                code = code_pb2.OK
                 return
             except Exception as error:
                 status = _refused(error)
+                code = status.code
             finally:
                 self._streams -= 1
+                served.end(code)
             await context.abort_with_status(rpc_status.to_status(status))
 
         return call
@@ -201,12 +211,18 @@ def _refused(error: Exception) -> status_pb2.Status:
     return to_status(error)
 
 
-def _guarded(method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _guard_call(name: str, method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     async def call(request: Message | DomainError, context: grpc.aio.ServicerContext) -> Any:
+        served, code = telemetry.Served(name, context.invocation_metadata()), code_pb2.CANCELLED
         try:
-            return await method(_checked(request, context), context)
+            answer = await method(_checked(request, context), context)
+            code = code_pb2.OK
+            return answer
         except Exception as error:
             status = _refused(error)
+            code = status.code
+        finally:
+            served.end(code)
         return await context.abort_with_status(rpc_status.to_status(status))
 
     return call

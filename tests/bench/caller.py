@@ -1,4 +1,7 @@
-"""The caller of the benchmark, a process of its own: confirmations one a call, or 100 a message; bytes made before the clock runs."""
+"""The caller of the benchmark, a process of its own: confirmations one a call, or 100 a message.
+
+Their bytes are made before the clock runs.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import grpc
 import sqlalchemy as sa
 
-from deploy.local.processes import health
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from servicekit.errors import from_rpc_error

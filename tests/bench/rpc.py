@@ -36,14 +36,14 @@ def compare(kind: str, repetitions: int, home: Path, say: Say) -> dict[str, list
     with databases(kind, home) as fresh, production(home, fresh) as hub, echo() as bare:
         sent = 0
         for repetition in range(1, repetitions + 1):
-            for how in found:
+            for how, runs in found.items():
                 many = DOCUMENTS if how == "stream" else CALLS
                 address = bare if how == "echo" else hub.address("production")
-                found[how].append(once("stream" if how == "stream" else "unary", address, sent, many))
+                runs.append(once("stream" if how == "stream" else "unary", address, sent, many))
                 sent += many if how != "echo" else 0
                 if booked(hub.urls["production"]) != (sent, sent, sent):
                     raise RuntimeError(f"{how}: {sent} sent, booked {booked(hub.urls['production'])}")
-                say(f"{kind}, run {repetition}: {how} {found[how][-1]['rate']:,.0f} confirmations/s")
+                say(f"{kind}, run {repetition}: {how} {runs[-1]['rate']:,.0f} confirmations/s")
     return found
 
 
