@@ -61,8 +61,7 @@ async def offer(url: str, who: str, child: subprocess.Popen[str], rate: int) -> 
     start = time.perf_counter() + 0.5
     for number, payload in enumerate(payloads, start=1):
         due = start + number / rate
-        while (left := due - time.perf_counter()) > 0:
-            await asyncio.sleep(left)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
         watch.begun[number] = time.perf_counter()
         await client.publish(work.SUBJECT_IN, payload)
     async with asyncio.timeout(60):

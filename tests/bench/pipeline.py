@@ -28,8 +28,13 @@ def command(who: str, broker: str, database: str, facts: int, home: Path) -> lis
 
 
 def once(who: str, broker: Broker, database: str, facts: int, home: Path) -> float:
-    """Facts a second of one run. Raises RuntimeError when its totals are wrong."""
+    """Facts a second of one run over fresh streams."""
     asyncio.run(work.fill(broker.url, facts))
+    return run(who, broker, database, facts, home)
+
+
+def run(who: str, broker: Broker, database: str, facts: int, home: Path) -> float:
+    """Facts a second over what waits. Raises RuntimeError when its totals are wrong."""
     asked = command(who, broker.url, database, facts, home)
     done = subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, text=True, timeout=600)
     if done.returncode:

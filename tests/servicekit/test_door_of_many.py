@@ -12,35 +12,18 @@ import pytest
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmReceiptResponse
 from servicekit.batch import Batch
 from servicekit.database import Database, LockTimeout, Tx
-from servicekit.domain import BusinessKey, BusinessKeyConflict
+from servicekit.domain import BusinessKeyConflict
 from servicekit.door import Door, Outcome
 from servicekit.errors import FieldInvalid
-from servicekit.wire import quantity_of
 from tests.support import toy
-from tests.support.toy import an_add, rows, snapshot
+from tests.support.toy import a_document, an_add, rows, snapshot
 
 pytestmark = pytest.mark.connected
 AMOUNTS = "SELECT amount / 1000000 FROM tallies ORDER BY tally_id"
 
 
-def a_document(number: str, tally: str = "new-1", amount: str = "1", unit: str = "C62") -> ConfirmReceiptRequest:
-    document = ConfirmReceiptRequest()
-    document.business_key.source_system, document.business_key.document_type = "mes", "output"
-    document.business_key.document_number = number
-    document.plant_id, document.item_id, document.lot_id = "aachen", tally, f"L-{number}"
-    document.occur_time.FromSeconds(1_790_000_000)
-    document.quantity.value, document.quantity.unit_code = amount, unit
-    return document
-
-
-def command_of(document: ConfirmReceiptRequest) -> toy.Add:
-    key = BusinessKey("mes", "output", document.business_key.document_number)
-    note = "bug" if document.item_id == "new-bug" else ""
-    return toy.Add(key, document.item_id, quantity_of(document.quantity), note)
-
-
 async def run(door: Door, *documents: ConfirmReceiptRequest) -> list[Outcome]:
-    return await door.run_each(toy.add, documents, command_of)
+    return await door.run_each(toy.add, documents, toy.add_of)
 
 
 def told(outcomes: Sequence[Outcome]) -> list[str]:
