@@ -67,6 +67,12 @@ class Door:
         await self._save(Unit([work]))
         return _answer(work)
 
+    async def run_all(self, use_case: UseCase[Any], commands: Sequence[Any]) -> list[Outcome]:
+        """As `run_each`, for commands of our own making."""
+        works = [_work(use_case, command) for command in commands]
+        await self._save(Unit(works))
+        return [_outcome(work) for work in works]
+
     async def run_each(
         self, use_case: UseCase[Any], documents: Sequence[Message], command_of: Callable[[Any], Any]
     ) -> list[Outcome]:

@@ -158,7 +158,12 @@ class Served:
         if _processor is None:
             return
         service, _, method = self._method.lstrip("/").partition("/")
-        names: dict[str, Any] = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method, "rpc.grpc.status_code": code}
+        names: dict[str, Any] = {
+            "rpc.system": "grpc",
+            "rpc.service": service,
+            "rpc.method": method,
+            "rpc.grpc.status_code": code,
+        }
         span = ReadableSpan(
             self._method,
             context=self._context,
