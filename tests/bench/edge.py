@@ -141,7 +141,7 @@ async def story(bridge: Bridge, seen: Seen, say: Say) -> tuple[int, int, float]:
 
     def is_recording() -> bool:
         assert bridge.service.poll() is None, (bridge.home / "log").read_text()[-2000:]
-        return bridge.database.exists() and last_sequence(bridge.database) > STATIONS
+        return '"ready"' in (bridge.home / "log").read_text() and last_sequence(bridge.database) > STATIONS
 
     await eventually(is_recording, within=90)
     watching = asyncio.create_task(asyncio.to_thread(seen.watch, bridge.database))
