@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from servicekit import clock, telemetry
 from servicekit.batch import Batch, Work
+from servicekit.bounds import Bounds
 from servicekit.database import Again, Database, Tx
 from servicekit.domain import DomainError
 from servicekit.errors import Overloaded, check_form
@@ -52,8 +53,9 @@ class Unit:
 class Door:
     """Runs commands against a service's store."""
 
-    def __init__(self, database: Database, store: Store, told: Told) -> None:
+    def __init__(self, database: Database, store: Store, told: Told, bounds: Bounds | None = None) -> None:
         self._database, self._store, self._told = database, store, told
+        self._bounds = bounds or Bounds()
         self._waiting: deque[tuple[Unit, asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
         self._messages = asyncio.Semaphore(MESSAGES_MOST)
@@ -168,7 +170,8 @@ class Door:
         for work in works:
             work.error = work.answer = None
             work.is_replayed = False
-        batch = Batch(tx, self._store, clock.now())
+        self._bounds.look(tx)
+        batch = Batch(tx, self._store, clock.now(), self._bounds)
         batch.load(works)
         for work in works:
             batch.decide(work)

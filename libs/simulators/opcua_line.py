@@ -12,7 +12,6 @@ import logging
 import random
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -131,12 +130,13 @@ class Line:
         station.scrap += word == "scrap"
         kinds = {"good": ua.VariantType.UInt32, "scrap": ua.VariantType.UInt32}
         values = {"good": station.good, "scrap": station.scrap, "cycle_ms": 50 + made % 10, "fault": made % 3}
-        kind, value = kinds.get(word, ua.VariantType.Int32), values.get(word)
+        kind = kinds.get(word, ua.VariantType.Int32)
+        value: int | str = values.get(word, 0)
         if word == "state":
             state = "idle" if station.good % 2 else "running"
             value = STATIONS[state] if self.layout == "stations" else CELLS[state]
             kind = ua.VariantType.Int32 if self.layout == "stations" else ua.VariantType.String
-        said = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=datetime.now(UTC).replace(tzinfo=None))
+        said = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=ua.DateTime.utcnow())
         await server.write_attribute_value(station.nodes[word].nodeid, said)
 
     async def _piece(self, station: Station) -> None:

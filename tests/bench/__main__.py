@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.local.report import Report
-from tests.bench import growth, handler, latency, pipeline, rpc
+from tests.bench import edge, growth, handler, latency, pipeline, rpc
 
 Say = Callable[[str], None]
 Measure = Callable[..., None]
@@ -34,7 +34,7 @@ ON_BOTH: dict[str, Measure] = {
     "handler": handler.measure,
     "growth": growth.measure,
 }
-ONCE: dict[str, Measure] = {"memory": growth.memory}
+ONCE: dict[str, Measure] = {"memory": growth.memory, "edge": edge.measure}
 PARTS = ("reader", *ON_BOTH, *ONCE)
 DEFAULT = "reader,rpc"
 

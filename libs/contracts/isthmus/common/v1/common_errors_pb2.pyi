@@ -61,6 +61,8 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
     COMMON_ERROR_REASON_FACT_MISADDRESSED: _CommonErrorReason.ValueType  # 19
     """A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
+    COMMON_ERROR_REASON_PLANT_BACKLOG_FULL: _CommonErrorReason.ValueType  # 20
+    """Too many facts of this plant wait for their stream; other plants work. Metadata: plant_id. Retry later with the same key."""
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -104,4 +106,6 @@ COMMON_ERROR_REASON_POSTING_REFUSED: CommonErrorReason.ValueType  # 18
 """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
 COMMON_ERROR_REASON_FACT_MISADDRESSED: CommonErrorReason.ValueType  # 19
 """A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
+COMMON_ERROR_REASON_PLANT_BACKLOG_FULL: CommonErrorReason.ValueType  # 20
+"""Too many facts of this plant wait for their stream; other plants work. Metadata: plant_id. Retry later with the same key."""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015
