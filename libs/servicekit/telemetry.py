@@ -45,14 +45,11 @@ def start(service: str, plant_id: str, otlp_endpoint: str, log_level: str) -> No
 
 
 def instrument(engines: Sequence[Any]) -> None:
-    """Spans of the calls we make, and of database statements where somebody wants spans. See Served for calls we answer."""
+    """Spans of the calls we make. Calls that we answer (`Served`) and statements of these engines have theirs by hand."""
     from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient, filters
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 
     quiet = filters.negate(filters.any_of(filters.health_check(), filters.service_prefix("opentelemetry.")))
     GrpcAioInstrumentorClient(filter_=quiet).instrument()  # type: ignore[no-untyped-call]
-    if _processor is not None:
-        SQLAlchemyInstrumentor().instrument(engines=list(engines))
 
 
 def stop() -> None:
@@ -134,6 +131,27 @@ def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes
         )
         _processor.on_end(span)
     return traceparent
+
+
+def record_statement(system: str, sql: str, begun_ns: int) -> None:
+    """The span of a database statement that ends now, a child of the call in hand. Outside a call it would be nobody's."""
+    if _processor is None:
+        return
+    parent = trace.get_current_span().get_span_context()
+    if not parent.is_valid:
+        return
+    span = ReadableSpan(
+        f"{sql.split(None, 1)[0]} {system}",
+        context=context_of(f"00-{parent.trace_id:032x}-{clock.new_span_id()}-01"),
+        parent=parent,
+        resource=_resource,
+        attributes={"db.system": system, "db.statement": sql},
+        kind=SpanKind.CLIENT,
+        start_time=begun_ns,
+        end_time=time.time_ns(),
+        instrumentation_scope=SCOPE,
+    )
+    _processor.on_end(span)
 
 
 class Served:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -18,6 +19,7 @@ from isthmus.production.v1.production_service_pb2_grpc import (
     add_ProductionServiceServicer_to_server,
 )
 from servicekit import telemetry
+from servicekit.database import Database
 from servicekit.domain import DomainError, Kind
 from servicekit.errors import Refusals
 from tests.support.requests import a_confirmation
@@ -104,3 +106,22 @@ async def test_a_call_without_a_trace_begins_one(spans: InMemorySpanExporter, by
     assert all(telemetry.TRACEPARENT.fullmatch(inside) for inside in asked.inside)
     assert asked.inside[0][3:35] != asked.inside[2][3:35]
     assert all(span.parent is None for span in named(spans).values())
+
+
+async def test_statements_are_spans_of_the_call_in_hand_and_of_nobody_elses(
+    spans: InMemorySpanExporter, database: Database
+) -> None:
+    await database.read(lambda tx: tx.rows("SELECT 1"))
+    assert not spans.get_finished_spans()
+
+    async def call() -> str:
+        telemetry.Served("/a/B", [("traceparent", CALLER)])
+        await database.read(lambda tx: tx.rows("SELECT 2"))
+        return telemetry.current_traceparent()
+
+    inside = await asyncio.create_task(call())
+    (statement,) = spans.get_finished_spans()
+    assert statement.parent is not None
+    assert telemetry.traceparent_of(statement.parent) == inside
+    assert statement.attributes is not None
+    assert statement.attributes["db.statement"] == "SELECT 2"
