@@ -60,7 +60,7 @@ def measure(kind: str, repetitions: int, home: Path, report: Report, say: Say) -
         with databases(kind, home) as fresh:
             for repetition in range(1, repetitions + 1):
                 for who, found in rates.items():
-                    asyncio.run(work.fill(broker.url, FACTS, work.a_confirmation))
+                    asyncio.run(work.fill(broker.url, FACTS, work.a_confirmation, work.SUBJECT_CONFIRMED))
                     found.append((ideal if who == "ideal" else inventory)(broker, fresh(), home))
                     say(f"{kind}, run {repetition}: {who} {found[-1]:,.0f} facts/s")
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import nats
@@ -18,12 +18,13 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from isthmus.production.v1.production_events_pb2 import OperationConfirmed
 from servicekit.broker import StreamRules, subjects_of
-from servicekit.facts import event_id, subject_of, type_of
+from servicekit.facts import event_id
 
 TALLIES = 1000
 SLOT_IN, SLOT_OUT = "production-aachen", "inventory-aachen"
 STREAM_OUT = "OUT"  # of those that know no slots
 SUBJECT_IN = "isthmus.aachen.production.v1.output.stored"
+SUBJECT_CONFIRMED = "isthmus.aachen.production.v1.operation.confirmed"
 RULES = StreamRules(max_bytes=8 * 1024**3, max_age=35 * 86400, max_msg_size=1 << 20, num_replicas=1)
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -74,7 +75,7 @@ def a_confirmation(number: int) -> Envelope:
 Made = Callable[[int], Envelope]
 
 
-async def fill(url: str, facts: int, made: Made = a_fact) -> None:
+async def fill(url: str, facts: int, made: Made = a_fact, subject: str = SUBJECT_IN) -> None:
     """Fresh streams, with `facts` waiting in the one that is read."""
     client = await nats.connect(url)
     js = client.jetstream(publish_async_max_pending=4000)
@@ -87,17 +88,16 @@ async def fill(url: str, facts: int, made: Made = a_fact) -> None:
     await js.add_stream(RULES.config(SLOT_OUT))
     await js.add_stream(name=STREAM_OUT, subjects=["out.>"])
     for first in range(1, facts + 1, 250):
-        await batch(client, range(first, min(first + 250, facts + 1)), made)
+        await batch(client, [made(number) for number in range(first, min(first + 250, facts + 1))], subject)
     await client.close()
 
 
-async def batch(client: nats.aio.client.Client, numbers: range, made: Made) -> None:
+async def batch(client: nats.aio.client.Client, facts: Sequence[Envelope], subject: str) -> None:
     """One atomic batch: at the broker's durable setting 250 single publishes cost 250 disk writes."""
-    for index, number in enumerate(numbers, start=1):
-        headers = {"Nats-Batch-Id": f"fill-{numbers.start}", "Nats-Batch-Sequence": str(index)}
-        fact = made(number)
-        subject, payload = subject_of(type_of(fact.data), "aachen"), fact.SerializeToString()
-        if index < len(numbers):
+    for index, fact in enumerate(facts, start=1):
+        headers = {"Nats-Batch-Id": f"fill-{facts[0].producer_sequence}", "Nats-Batch-Sequence": str(index)}
+        payload = fact.SerializeToString()
+        if index < len(facts):
             await client.publish(subject, payload, headers=headers)
         else:
             answer = await client.request(subject, payload, timeout=10, headers={**headers, "Nats-Batch-Commit": "1"})
