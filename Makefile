@@ -85,9 +85,9 @@ check: setup-dev ## static gates, then the tests: what CI runs
 	@$(MAKE) --no-print-directory protos-check lint types
 	@$(MAKE) --no-print-directory test
 
-bench: setup-dev ## speed, against an idealised pipeline and two frameworks, in one run; about 8 minutes
+bench: setup-dev ## speed, against what the machine allows and what others do; PARTS=rpc,latency,... picks, about 10 minutes without
 	@$(PYTHON) deploy/local/bootstrap.py bench
-	@$(B)/python -m tests.bench
+	@$(B)/python -m tests.bench $(if $(PARTS),--parts $(PARTS))
 
 rule: ## where a rule is decided: make rule REASON=OVER_DELIVERY
 	@grep -rn --include='*.proto' --include='*.py' --exclude-dir=contracts '$(REASON)' protos services libs/servicekit tests | cut -c1-160

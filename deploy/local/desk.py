@@ -130,7 +130,7 @@ def stops(as_json: AsJson = False) -> None:
     rows = []
     for name in calls.SERVICES:
         with calls.desk(ports.local(), name) as desk:
-            for stop in desk.ListSlotStops(lane_messages.ListSlotStopsRequest(), timeout=calls.DEADLINE).slot_stops:
+            for stop in calls.pages(desk.ListSlotStops, lane_messages.ListSlotStopsRequest(), "slot_stops"):
                 row = {"service": name, "consumer": stop.consumer, "slot": stop.producer_slot, "reason": stop.reason}
                 rows.append({**row, "since": stop.since_time.ToDatetime().isoformat(" ", "seconds"), "text": stop.text})
     show(rows, "Slot stops", as_json)

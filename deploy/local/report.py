@@ -34,6 +34,11 @@ class Report:
         self.checks.append({"name": name, "value": value, "goal": goal, "ok": value >= goal})
         return value >= goal
 
+    def at_most(self, name: str, value: float, goal: float) -> bool:
+        """Value must not be above goal."""
+        self.checks.append({"name": name, "value": value, "goal": goal, "ok": value <= goal})
+        return value <= goal
+
     def write(self, path: Path) -> None:
         write_json(path, {"ok": self.ok, "checks": self.checks, "figures": self.figures})
 

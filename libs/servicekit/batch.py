@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import claims, outbox, posting_table, telemetry
+from servicekit.bounds import Bounds
 from servicekit.claims import Claim
 from servicekit.clock import new_id
 from servicekit.database import Tx
@@ -44,7 +45,8 @@ class Work:
     def __post_init__(self) -> None:
         if self.is_document and self.use_case.fingerprint is not None:
             self.claim_id = (self.use_case.name, claims.key_hash(self.command.business_key))
-        self.cause = self.cause or new_id()
+        else:
+            self.cause = self.cause or new_id()
 
     @property
     def why(self) -> str:
@@ -57,8 +59,8 @@ class Work:
 class Batch:
     """Load, decide one after another, save; all in the caller's transaction."""
 
-    def __init__(self, tx: Tx, store: Store, now: datetime) -> None:
-        self._tx, self._store, self._now = tx, store, now
+    def __init__(self, tx: Tx, store: Store, now: datetime, bounds: Bounds | None = None) -> None:
+        self._tx, self._store, self._now, self._bounds = tx, store, now, bounds
         self._seen = Seen()
         self._known: dict[tuple[str, bytes], Claim] = {}
         self._new_claims: list[Claim] = []
@@ -104,10 +106,12 @@ class Batch:
     def _decide_fresh(self, work: Work) -> None:
         self._seen.traceparent = work.traceparent
         decision = work.use_case.decide(self._seen, work.command, self._now)
+        if self._bounds is not None:
+            self._bounds.require_room(self._store.service, decision.facts)
         self._seen.apply(self._store.by_type, decision)
         work.answer = decision.answer
         if decision.moot:
-            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.cause)
+            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.why)
         traceparent = self._tell(work, decision)
         self._postings.extend((planned, traceparent) for planned in decision.postings)
         if work.claim_id is not None:

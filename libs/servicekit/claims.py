@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -42,9 +42,16 @@ def key_hash(key: BusinessKey) -> bytes:
 
 def content(fingerprint: Fingerprint, command: object, version: int | None = None) -> str:
     """The command's business fields, normalised and readable: equal texts are the same document."""
-    paths = fingerprint.fields[version or fingerprint.version]
-    said = {path: value for path in paths if (value := _normal(_walk(command, path))) not in (None, "", [], {})}
-    return json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    said: dict[str, Any] = {}
+    for path in fingerprint.fields[version or fingerprint.version]:
+        value = _normal(_walk(command, path))
+        if value not in NOTHING:
+            said[path] = value
+    return _text_of(said)
+
+
+_text_of = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+NOTHING: tuple[Any, ...] = (None, "", [], {})  # absent and default are the same
 
 
 def _walk(value: Any, path: str) -> Any:
@@ -54,24 +61,36 @@ def _walk(value: Any, path: str) -> Any:
 
 
 def _normal(value: Any) -> Any:
+    kind = type(value)
+    known = _NORMAL_OF.get(kind)
+    if known is None:
+        known = _NORMAL_OF[kind] = _normal_of(value)
+    return known(value)
+
+
+def _normal_of(value: Any) -> Callable[[Any], Any]:
+    """How values of this type are made normal; asked once a type, for every document has a dozen of them."""
     if isinstance(value, Decimal):
-        return plain(value) if value else None
+        return lambda v: plain(v) if v else None
     if isinstance(value, datetime):
-        return clock.micros(value) // 1000
+        return lambda v: clock.micros(v) // 1000
     if isinstance(value, timedelta):
-        return plain(Decimal(value // timedelta(microseconds=1)).scaleb(-6)) if value else None
+        return lambda v: plain(Decimal(v // timedelta(microseconds=1)).scaleb(-6)) if v else None
     if isinstance(value, enum.Enum):
-        return _normal(value.value)
+        return lambda v: _normal(v.value)
     if isinstance(value, date):
-        return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        named = {f.name: _normal(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {name: part for name, part in named.items() if part not in (None, "", [], {})}
+        return lambda v: v.isoformat()
+    if dataclasses.is_dataclass(value):
+        names = tuple(field.name for field in dataclasses.fields(value))
+        return lambda v: {name: part for name in names if (part := _normal(getattr(v, name))) not in NOTHING}
     if isinstance(value, Mapping):
-        return {str(name): _normal(part) for name, part in sorted(value.items())}
+        return lambda v: {str(name): _normal(part) for name, part in sorted(v.items())}
     if isinstance(value, list | tuple):
-        return sorted((_normal(part) for part in value), key=lambda part: json.dumps(part, sort_keys=True))
-    return value or None if isinstance(value, str | int | bool) else value
+        return lambda v: sorted((_normal(part) for part in v), key=lambda part: json.dumps(part, sort_keys=True))
+    return (lambda v: v or None) if isinstance(value, str | int | bool) else (lambda v: v)
+
+
+_NORMAL_OF: dict[type, Callable[[Any], Any]] = {}
 
 
 def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], Claim]:

@@ -90,8 +90,11 @@ class Desk(LaneServiceServicer):
         return await self._database.read(lambda tx: _list_postings(tx, request))
 
     async def ListSlotStops(self, request: Any, context: Any) -> messages.ListSlotStopsResponse:
-        found = await self._database.read(stops.all_of)
-        return messages.ListSlotStopsResponse(slot_stops=map(_stop_message, found))
+        most, after = paging.size(request), paging.after(request) or [0, "", ""]
+        found = await self._database.read(lambda tx: stops.listed(tx, after, most))
+        last = [found[-1].since_time, found[-1].consumer, found[-1].slot] if len(found) == most else None
+        token = paging.token(request, last)
+        return messages.ListSlotStopsResponse(slot_stops=map(_stop_message, found), next_page_token=token)
 
     async def ResumeSlot(self, request: Any, context: Any) -> messages.ResumeSlotResponse:
         consumer, slot = request.consumer, request.producer_slot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from servicekit.domain import DomainError, Kind
 
 log = structlog.get_logger()
 LEAST_SECONDS = 0.005  # less time than this left: the work is not begun
+STREAMS_MOST = 64  # open at once: each may hold a message of the most bytes while it waits for the door
 
 CODES = {
     Kind.INVALID: code_pb2.INVALID_ARGUMENT,
@@ -37,6 +38,12 @@ class DeadlinePassed(DomainError):
     """The caller's deadline had passed before the work began; nothing was done."""
 
     reason, kind = "DEADLINE_PASSED", Kind.AWAY
+
+
+class Overloaded(DomainError):
+    """More work waits than can be done in time."""
+
+    reason, kind = "OVERLOADED", Kind.BUSY
 
 
 class FieldInvalid(DomainError):
@@ -112,22 +119,65 @@ def _path(violation: Any) -> str:
 
 
 class Refusals(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Turns every refusal of a unary call into its status, and refuses what is not well formed before any work."""
+    """Turns every refusal into its status, refuses what is not well formed before any work, and begins the call's span.
+
+    A stream is guarded message by message: what was answered stands, the message at fault ends it.
+    """
+
+    def __init__(self) -> None:
+        self._streams = 0
+        self._guarded: dict[str, grpc.RpcMethodHandler] = {}
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
         details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
-        handler = await continuation(details)
-        is_ours = details.method.startswith("/isthmus.")
-        if handler is None or not is_ours or handler.unary_unary is None:
-            return handler
-        return grpc.unary_unary_rpc_method_handler(
-            _guarded(handler.unary_unary),
+        handler = self._guarded.get(details.method)
+        if handler is None:
+            handler = await continuation(details)
+            if handler is not None and details.method.startswith("/isthmus."):
+                handler = self._guarded[details.method] = self._guard(details.method, handler)
+        return handler
+
+    def _guard(self, name: str, handler: grpc.RpcMethodHandler) -> grpc.RpcMethodHandler:
+        if handler.stream_stream is not None:
+            make, guarded = grpc.stream_stream_rpc_method_handler, self._guard_stream(name, handler.stream_stream)
+        elif handler.unary_unary is not None:
+            make, guarded = grpc.unary_unary_rpc_method_handler, _guard_call(name, handler.unary_unary)
+        else:
+            raise NotImplementedError(f"{name}: nothing guards a stream in one direction")
+        return make(
+            guarded,
             request_deserializer=_readable(handler.request_deserializer),
             response_serializer=handler.response_serializer,
         )
+
+    def _guard_stream(self, name: str, method: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[[Any, Any], Any]:
+        async def call(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+            served, code = telemetry.Served(name, context.invocation_metadata()), code_pb2.CANCELLED
+            self._streams += 1
+            try:
+                if self._streams > STREAMS_MOST:
+                    raise Overloaded
+                async for answer in method(_well_formed(requests, context), context):
+                    yield answer
+                code = code_pb2.OK
+                return
+            except Exception as error:
+                status = _refused(error)
+                code = status.code
+            finally:
+                self._streams -= 1
+                served.end(code)
+            await context.abort_with_status(rpc_status.to_status(status))
+
+        return call
+
+
+async def _well_formed(requests: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Message]:
+    async for request in requests:
+        yield _checked(request, context)
 
 
 def _readable(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message | DomainError]:
@@ -142,22 +192,37 @@ def _readable(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Mess
     return read
 
 
-def _guarded(method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _checked(request: Message | DomainError, context: grpc.aio.ServicerContext) -> Message:
+    """The request, if it can be read, is well formed, and there is time left to do it."""
+    if isinstance(request, DomainError):
+        raise request
+    left = context.time_remaining()
+    if left is not None and left < LEAST_SECONDS:
+        raise DeadlinePassed
+    check_form(request)
+    return request
+
+
+def _refused(error: Exception) -> status_pb2.Status:
+    if isinstance(error, DomainError):
+        log.info("refused", reason=error.reason, **error.facts)
+    else:
+        log.error("call failed", error=str(error), stack="".join(traceback.format_exception(error)))
+    return to_status(error)
+
+
+def _guard_call(name: str, method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     async def call(request: Message | DomainError, context: grpc.aio.ServicerContext) -> Any:
+        served, code = telemetry.Served(name, context.invocation_metadata()), code_pb2.CANCELLED
         try:
-            if isinstance(request, DomainError):
-                raise request
-            left = context.time_remaining()
-            if left is not None and left < LEAST_SECONDS:
-                raise DeadlinePassed
-            check_form(request)
-            return await method(request, context)
-        except DomainError as refusal:
-            log.info("refused", reason=refusal.reason, **refusal.facts)
-            status = to_status(refusal)
-        except Exception as bug:
-            log.error("call failed", error=str(bug), stack=traceback.format_exc())
-            status = to_status(bug)
+            answer = await method(_checked(request, context), context)
+            code = code_pb2.OK
+            return answer
+        except Exception as error:
+            status = _refused(error)
+            code = status.code
+        finally:
+            served.end(code)
         return await context.abort_with_status(rpc_status.to_status(status))
 
     return call

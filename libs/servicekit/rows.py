@@ -6,6 +6,7 @@ that no repository writes `json_each` and `jsonb_array_elements` by hand.
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,7 @@ def scaled(value: Decimal) -> int:
     return int(value.scaleb(SCALE))
 
 
+@functools.lru_cache(maxsize=8192)  # most amounts of a plant are few: nothing yet, a lot, what is planned
 def unscaled(value: int) -> Decimal:
     """The amount of `scaled`."""
     return Decimal(value).scaleb(-SCALE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -39,18 +40,32 @@ class Stop:
 COLUMNS = "consumer, slot, reason, text, since_time, is_accepted"
 
 
-def all_of(tx: Tx) -> list[Stop]:
-    rows = tx.rows(f"SELECT {COLUMNS} FROM slot_stop ORDER BY since_time")
-    return [Stop(r.consumer, r.slot, r.reason, r.text, r.since_time, bool(r.is_accepted)) for r in rows]
+def listed(tx: Tx, after: Sequence[Any] = (0, "", ""), most: int = 100) -> list[Stop]:
+    """Stops behind this (since, consumer, slot), oldest first."""
+    rows = tx.rows(
+        f"SELECT {COLUMNS} FROM slot_stop WHERE (since_time, consumer, slot) > (?, ?, ?) "
+        "ORDER BY since_time, consumer, slot LIMIT ?",
+        (*after, most),
+    )
+    return [_stop(row) for row in rows]
+
+
+def _one(tx: Tx, consumer: str, slot: str) -> Stop | None:
+    rows = tx.rows(f"SELECT {COLUMNS} FROM slot_stop WHERE consumer = ? AND slot = ?", (consumer, slot))
+    return _stop(rows[0]) if rows else None
+
+
+def _stop(row: Any) -> Stop:
+    return Stop(row.consumer, row.slot, row.reason, row.text, row.since_time, bool(row.is_accepted))
 
 
 def accept(tx: Tx, consumer: str, slot: str) -> tuple[Stop, bool]:
     """Say go on. The stop, and whether that was said before. SLOT_STOP_MISSING."""
-    found = [stop for stop in all_of(tx) if (stop.consumer, stop.slot) == (consumer, slot)]
-    if not found:
+    found = _one(tx, consumer, slot)
+    if found is None:
         raise SlotStopMissing(consumer=consumer, slot=slot)
     tx.run("UPDATE slot_stop SET is_accepted = TRUE WHERE consumer = ? AND slot = ?", (consumer, slot))
-    return replace(found[0], is_accepted=True), found[0].is_accepted
+    return replace(found, is_accepted=True), found.is_accepted
 
 
 class Standstill:
@@ -87,7 +102,8 @@ class Standstill:
         )
 
     def _is_accepted(self, tx: Tx, slot: str) -> bool:
-        return any(stop.is_accepted for stop in all_of(tx) if (stop.consumer, stop.slot) == (self._consumer, slot))
+        found = _one(tx, self._consumer, slot)
+        return found is not None and found.is_accepted
 
     def _go_on(self, tx: Tx, on: Position, known: Sequence[str]) -> None:
         lanes.taken_before(tx, self._consumer, known)

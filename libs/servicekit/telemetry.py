@@ -6,16 +6,16 @@ import logging
 import re
 import sys
 import time
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 import structlog
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
 
 from servicekit import clock
 
@@ -45,18 +45,11 @@ def start(service: str, plant_id: str, otlp_endpoint: str, log_level: str) -> No
 
 
 def instrument(engines: Sequence[Any]) -> None:
-    """Spans of gRPC calls and database statements."""
-    from opentelemetry.instrumentation.grpc import (
-        GrpcAioInstrumentorClient,
-        GrpcAioInstrumentorServer,
-        filters,
-    )
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
+    """Spans of the calls we make. Calls that we answer (`Served`) and statements of these engines have theirs by hand."""
+    from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient, filters
 
     quiet = filters.negate(filters.any_of(filters.health_check(), filters.service_prefix("opentelemetry.")))
-    GrpcAioInstrumentorServer(filter_=quiet).instrument()  # type: ignore[no-untyped-call]
     GrpcAioInstrumentorClient(filter_=quiet).instrument()  # type: ignore[no-untyped-call]
-    SQLAlchemyInstrumentor().instrument(engines=list(engines))
 
 
 def stop() -> None:
@@ -96,8 +89,8 @@ def current_traceparent() -> str:
     return traceparent_of(trace.get_current_span().get_span_context())
 
 
-def traceparent_of(context: SpanContext) -> str:
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-01" if context.is_valid else ""
+def traceparent_of(span: SpanContext) -> str:
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-01" if span.is_valid else ""
 
 
 def context_of(traceparent: str) -> SpanContext | None:
@@ -105,10 +98,10 @@ def context_of(traceparent: str) -> SpanContext | None:
     parts = traceparent.split("-")
     try:
         _, trace_id, span_id, _ = parts
-        context = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
+        found = SpanContext(int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(1))
     except ValueError:
         return None
-    return context if context.is_valid else None
+    return found if found.is_valid else None
 
 
 def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes: str) -> str:
@@ -121,7 +114,7 @@ def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes
     mine, theirs = _whole(kept), _whole(incoming)
     parent = theirs if not mine or theirs[3:35] == mine[3:35] else mine
     trace_id = parent[3:35] or clock.new_id()
-    traceparent = f"00-{trace_id}-{clock.new_id()[:16]}-01"
+    traceparent = f"00-{trace_id}-{clock.new_span_id()}-01"
     if _processor is not None:
         links = [link for link in (context_of(theirs),) if link is not None and theirs != parent]
         span = ReadableSpan(
@@ -138,6 +131,69 @@ def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes
         )
         _processor.on_end(span)
     return traceparent
+
+
+def record_statement(system: str, sql: str, begun_ns: int) -> None:
+    """The span of a database statement that ends now, a child of the call in hand. Outside a call it would be nobody's."""
+    if _processor is None:
+        return
+    parent = trace.get_current_span().get_span_context()
+    if not parent.is_valid:
+        return
+    span = ReadableSpan(
+        f"{sql.split(None, 1)[0]} {system}",
+        context=context_of(f"00-{parent.trace_id:032x}-{clock.new_span_id()}-01"),
+        parent=parent,
+        resource=_resource,
+        attributes={"db.system": system, "db.statement": sql},
+        kind=SpanKind.CLIENT,
+        start_time=begun_ns,
+        end_time=time.time_ns(),
+        instrumentation_scope=SCOPE,
+    )
+    _processor.on_end(span)
+
+
+class Served:
+    """The span of a call that we answer, begun in the caller's trace; what the call does is its child.
+
+    Built by hand as `record_step` is: the instrumentation for servers cost as much for a call as gRPC itself. Its context
+    is attached to the call's task and goes with it.
+    """
+
+    __slots__ = ("_begun_ns", "_context", "_method", "_parent")
+
+    def __init__(self, method: str, metadata: Iterable[tuple[str, Any]] | None) -> None:
+        incoming = _whole(next((str(value) for key, value in metadata or () if key == "traceparent"), ""))
+        traceparent = f"00-{incoming[3:35] or clock.new_id()}-{clock.new_span_id()}-01"
+        self._method, self._begun_ns = method, time.time_ns()
+        self._parent, self._context = context_of(incoming), context_of(traceparent)
+        assert self._context is not None
+        context.attach(trace.set_span_in_context(NonRecordingSpan(self._context)))
+
+    def end(self, code: int) -> None:
+        """The call was answered with this status code."""
+        if _processor is None:
+            return
+        service, _, method = self._method.lstrip("/").partition("/")
+        names: dict[str, Any] = {
+            "rpc.system": "grpc",
+            "rpc.service": service,
+            "rpc.method": method,
+            "rpc.grpc.status_code": code,
+        }
+        span = ReadableSpan(
+            self._method,
+            context=self._context,
+            parent=self._parent,
+            resource=_resource,
+            attributes=names,
+            kind=SpanKind.SERVER,
+            start_time=self._begun_ns,
+            end_time=time.time_ns(),
+            instrumentation_scope=SCOPE,
+        )
+        _processor.on_end(span)
 
 
 def _whole(traceparent: str) -> str:

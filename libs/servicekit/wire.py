@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 from google.protobuf.duration_pb2 import Duration
@@ -31,9 +31,10 @@ def seconds_of(duration: Duration) -> Quantity:
 
 
 def duration_message(seconds: Quantity) -> Duration:
-    duration = Duration()
-    duration.FromTimedelta(timedelta(microseconds=int(seconds.value.scaleb(6))))
-    return duration
+    micros = int(seconds.value.scaleb(6))
+    sign = -1 if micros < 0 else 1  # both parts of a Duration bear it
+    whole, rest = divmod(abs(micros), 1_000_000)
+    return Duration(seconds=sign * whole, nanos=sign * rest * 1000)
 
 
 def date_of(message: Message, field: str) -> date | None:

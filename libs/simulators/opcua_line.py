@@ -7,11 +7,13 @@ node ids, other words for the states).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 from asyncua import Server, ua  # type: ignore[attr-defined]
 
@@ -30,6 +32,7 @@ NAMES = {  # our word: (stations layout, cells layout)
     "operation": ("ActiveOperation", "operace"),
     "target": ("TargetCount", "davka"),
 }
+DRIVEN = ("good", "cycle_ms", "state", "scrap", "fault")  # what --changes changes
 WRITABLE = ("order", "operation", "target", "fault")
 
 
@@ -109,6 +112,33 @@ class Line:
             await self.set(station, "cycle_ms", int((time.monotonic() - begun) * 1000))
             await self.set(station, "target", target - 1)
 
+    async def drive(self, server: Server, changes: int, journal: TextIO) -> None:
+        """Change five variables of every station in turn, so many changes a second, and keep a journal of the counters."""
+        turns = itertools.cycle([(station, word) for word in DRIVEN for station in self.stations])
+        begun, made = time.monotonic(), 0
+        while True:
+            await asyncio.sleep(0.01)
+            for station, word in itertools.islice(turns, int((time.monotonic() - begun) * changes) - made):
+                made += 1
+                await self._step(server, station, word, made)
+                if word in ("good", "scrap"):
+                    journal.write(f"{time.time_ns()},{station.name},{word},{station.good},{station.scrap}\n")
+            journal.flush()
+
+    async def _step(self, server: Server, station: Station, word: str, made: int) -> None:
+        station.good += word == "good"
+        station.scrap += word == "scrap"
+        kinds = {"good": ua.VariantType.UInt32, "scrap": ua.VariantType.UInt32}
+        values = {"good": station.good, "scrap": station.scrap, "cycle_ms": 50 + made % 10, "fault": made % 3}
+        kind = kinds.get(word, ua.VariantType.Int32)
+        value: int | str = values.get(word, 0)
+        if word == "state":
+            state = "idle" if station.good % 2 else "running"
+            value = STATIONS[state] if self.layout == "stations" else CELLS[state]
+            kind = ua.VariantType.Int32 if self.layout == "stations" else ua.VariantType.String
+        said = ua.DataValue(ua.Variant(value, kind), SourceTimestamp=ua.DateTime.utcnow())
+        await server.write_attribute_value(station.nodes[word].nodeid, said)
+
     async def _piece(self, station: Station) -> None:
         is_scrap = self.scrap_every > 0 and self.chance.randrange(self.scrap_every) == 0
         station.good += not is_scrap
@@ -121,13 +151,16 @@ class Line:
         await self.set(station, "scrap" if is_scrap else "good", station.scrap if is_scrap else station.good)
 
 
-async def serve(port: int, line: Line, count: int) -> None:
+async def serve(port: int, line: Line, count: int, changes: int, journal: Path) -> None:
     server = Server()
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     await line.build(server, count)
     async with server:
+        if changes:
+            with journal.open("w") as kept:
+                await line.drive(server, changes, kept)
         await asyncio.gather(*(line.play(station) for station in line.stations))
 
 
@@ -137,12 +170,13 @@ def main() -> None:
     parser.add_argument("--stations", type=int, default=3, help="how many stations")
     parser.add_argument("--cycle-ms", type=int, default=60, help="time for a piece, in milliseconds")
     parser.add_argument("--scrap-every", type=int, default=9, help="one piece in so many is scrap; 0: none")
+    parser.add_argument("--changes", type=int, default=0, help="no jobs: this many changes a second over all stations")
     parser.add_argument("--seed", type=int, default=7)
     told = parser.parse_args()
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     store = open_store(told.state / "line.db", DDL)
     line = Line(told.layout, told.cycle_ms, told.scrap_every, told.seed, store)
-    asyncio.run(run(None, 0, serve(told.port, line, told.stations)))
+    asyncio.run(run(None, 0, serve(told.port, line, told.stations, told.changes, told.state / "changes.csv")))
 
 
 if __name__ == "__main__":

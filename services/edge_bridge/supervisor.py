@@ -20,6 +20,7 @@ from services.edge_bridge.store import FEEDS
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.2
+TOGETHER_MOST = 128  # observations of one transaction
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 ORDER_FIELDS = ("auftrag", "MES_NO")  # where a record names the MES's order
 
@@ -94,8 +95,11 @@ async def _observe(kit: Kit, line: LineDriver, health: Health, stream: AsyncIter
     is_first = True  # what moved while we were away belongs to no order that we can name
     async for observations in stream:
         health.is_connected, health.last_error, health.last_record_time = True, "", clock.now()
-        for seen in observations:
-            await kit.door.run(use_cases.observe_station, _command(kit, line, seen, is_first=is_first))
+        commands = [_command(kit, line, seen, is_first=is_first) for seen in observations]
+        for at in range(0, len(commands), TOGETHER_MOST):
+            for outcome in await kit.door.run_all(use_cases.observe_station, commands[at : at + TOGETHER_MOST]):
+                if isinstance(outcome, Exception):
+                    raise outcome
         is_first = False
 
 

@@ -27,6 +27,11 @@ class ProductionService(ProductionServiceServicer):
     async def ConfirmOperation(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.confirm_operation, wire.confirm_operation(request))
 
+    async def ImportConfirmations(self, requests: Any, context: Any) -> Any:
+        async for message in requests:
+            outcomes = await self._door.run_each(use_cases.confirm_operation, message.requests, wire.confirm_operation)
+            yield wire.import_confirmations_response(outcomes)
+
     async def ReverseConfirmation(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.reverse_confirmation, wire.reverse_confirmation(request))
 

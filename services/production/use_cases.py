@@ -175,7 +175,9 @@ def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) ->
     booked = confirmations.book(done, order, operations, plant.over_delivery_percent, now)
     after = [booked.operation if o.sequence == booked.operation.sequence else o for o in operations]
     lines = totals.add(seen.all(TOTALS.of(order.work_order_id)), done, is_last_operation=booked.is_last_operation)
-    facts = [_document_fact(wire.operation_confirmed(order, done, is_last=booked.is_last_operation), order, command)]
+    said = wire.confirmation_message(done)
+    confirmed = wire.operation_confirmed(order, done, said, is_last=booked.is_last_operation)
+    facts = [_document_fact(confirmed, order, command)]
     if done.scraps:
         facts.append(_document_fact(wire.scrap_reported(order, done), order, command))
     if confirmations.was_completed(booked.order):
@@ -185,7 +187,7 @@ def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) ->
     return Decision(
         changed=[booked.order, done, _changed_now(booked.operation, now), *lines],
         facts=facts,
-        answer=messages.ConfirmOperationResponse(confirmation=wire.confirmation_message(done)),
+        answer=messages.ConfirmOperationResponse(confirmation=said),
         traceparent=order.traceparent,
     )
 
@@ -219,7 +221,7 @@ def _document_fact(
 ) -> Fact:
     occur_time = at or (command.occur_time if isinstance(command, wire.ConfirmOperation) else order.release_time)
     fact = wire.order_fact(data, order, occur_time, command.business_key)
-    return replace(fact, is_late=command.is_late)
+    return replace(fact, is_late=True) if command.is_late else fact
 
 
 def _merged(before: Sequence[totals.Total], changed: Sequence[totals.Total]) -> list[totals.Total]:
@@ -233,7 +235,7 @@ def _changed_now(operation: Operation, now: datetime) -> Operation:
 
 confirm_operation = UseCase(
     name="confirm_operation",
-    loads=lambda c, seen: _confirm_loads(c.work_order_id, wire.confirmation_id(c.business_key), seen),
+    loads=lambda c, seen: _confirm_loads(c.work_order_id, c.plant_id, wire.confirmation_id(c.business_key), seen),
     decide=decide_confirm,
     fingerprint=Fingerprint.of(
         "plant_id",
@@ -251,15 +253,16 @@ confirm_operation = UseCase(
 )
 
 
-def _confirm_loads(order_id: str, confirmation_id: str, seen: Seen) -> list[Key[Any] | Owned[Any]]:
+def _confirm_loads(order_id: str, plant_id: str, confirmation_id: str, seen: Seen) -> list[Key[Any] | Owned[Any]]:
     wanted: list[Key[Any] | Owned[Any]] = [
         WORK_ORDERS.key(order_id),
         OPERATIONS.of(order_id),
         TOTALS.of(order_id),
         CONFIRMATIONS.key(confirmation_id),
+        PLANTS.shared(plant_id),
     ]
     order = seen.get(WORK_ORDERS.key(order_id))
-    if order is not None:
+    if order is not None and order.plant_id != plant_id:
         wanted.append(PLANTS.shared(order.plant_id))
     return wanted
 
@@ -297,7 +300,7 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
 def _reverse_loads(command: wire.ReverseConfirmation, seen: Seen) -> Loads:
     key = CONFIRMATIONS.key(wire.confirmation_id(command.confirmation_key))
     wrong = seen.get(key)
-    return [key, *(_confirm_loads(wrong.work_order_id, wrong.confirmation_id, seen) if wrong else ())]
+    return [key, *(_confirm_loads(wrong.work_order_id, wrong.plant_id, wrong.confirmation_id, seen) if wrong else ())]
 
 
 reverse_confirmation = UseCase(

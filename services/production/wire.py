@@ -19,6 +19,8 @@ from isthmus.edge.v1.edge_events_pb2 import (
 from isthmus.masterdata.v1.masterdata_events_pb2 import ItemChanged
 from isthmus.production.v1 import confirmation_pb2, production_events_pb2, production_service_pb2, work_order_pb2
 from servicekit.domain import BusinessKey, Quantity
+from servicekit.door import Outcome
+from servicekit.errors import to_status
 from servicekit.facts import EventMeta
 from servicekit.use_case import Fact
 from servicekit.wire import (
@@ -201,6 +203,17 @@ def confirm_operation(request: production_service_pb2.ConfirmOperationRequest) -
     return _confirm(key_of_message(request.business_key), request.confirmation, is_late=False)
 
 
+def import_confirmations_response(outcomes: Sequence[Outcome]) -> production_service_pb2.ImportConfirmationsResponse:
+    return production_service_pb2.ImportConfirmationsResponse(outcomes=[_outcome_message(o) for o in outcomes])
+
+
+def _outcome_message(outcome: Outcome) -> production_service_pb2.ConfirmationOutcome:
+    if isinstance(outcome, production_service_pb2.ConfirmOperationResponse):
+        return production_service_pb2.ConfirmationOutcome(response=outcome)
+    assert isinstance(outcome, Exception), "a confirmation is answered or refused"
+    return production_service_pb2.ConfirmationOutcome(refusal=to_status(outcome))
+
+
 def confirm_reported(event: ConfirmationReported, meta: EventMeta) -> ConfirmOperation:
     assert meta.business_key is not None, "the edge bridge gives every report its document's key"
     return _confirm(meta.business_key, event.confirmation, is_late=meta.is_late)
@@ -372,9 +385,11 @@ def work_order_completed(order: WorkOrder, operations: Sequence[Operation], tota
     )
 
 
-def operation_confirmed(order: WorkOrder, confirmation: Confirmation, *, is_last: bool) -> object:
+def operation_confirmed(
+    order: WorkOrder, confirmation: Confirmation, said: confirmation_pb2.Confirmation, *, is_last: bool
+) -> object:
     return production_events_pb2.OperationConfirmed(
-        confirmation=confirmation_message(confirmation),
+        confirmation=said,
         item_id=order.item_id,
         is_last_operation=is_last,
         business_key=key_message(confirmation.business_key),

@@ -20,6 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
+from isthmus.production.v1.production_events_pb2 import OperationConfirmed
 from tests.bench.work import SLOT_IN, TALLIES, tally_of
 
 BATCH = 256
@@ -124,8 +125,11 @@ def sums(rows: Sequence[Row]) -> list[tuple[str, int]]:
 
 def read(message: Msg) -> Row:
     envelope = Envelope.FromString(message.data)
-    said = OutputStored.FromString(envelope.data.value)
-    return envelope.event_id, said.work_order_id, int(said.quantity.value), message.data
+    if envelope.data.type_url.endswith("OutputStored"):
+        said = OutputStored.FromString(envelope.data.value)
+        return envelope.event_id, said.work_order_id, int(said.quantity.value), message.data
+    (used,) = OperationConfirmed.FromString(envelope.data.value).confirmation.consumptions
+    return envelope.event_id, used.item_id, int(used.quantity.value), message.data
 
 
 class Pull:

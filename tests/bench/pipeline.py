@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local.report import Report
 from tests.bench import work
 from tests.support.broker import Broker
 from tests.support.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = ("natspy", "faststream")  # they get a sixth of the facts, for they need ten times as long
+GOALS = {  # (database, broker sync): (least of the idealised pipeline, least of FastStream with an outbox)
+    ("sqlite", "2m"): (0.7, 30.0),
+    ("postgresql", "2m"): (0.7, 20.0),
+    ("sqlite", "always"): (3.0, None),
+    ("postgresql", "always"): (3.0, None),
+}
 Say = Callable[[str], None]
 
 
@@ -28,8 +36,13 @@ def command(who: str, broker: str, database: str, facts: int, home: Path) -> lis
 
 
 def once(who: str, broker: Broker, database: str, facts: int, home: Path) -> float:
-    """Facts a second of one run. Raises RuntimeError when its totals are wrong."""
+    """Facts a second of one run over fresh streams."""
     asyncio.run(work.fill(broker.url, facts))
+    return run(who, broker, database, facts, home)
+
+
+def run(who: str, broker: Broker, database: str, facts: int, home: Path) -> float:
+    """Facts a second over what waits. Raises RuntimeError when its totals are wrong."""
     asked = command(who, broker.url, database, facts, home)
     done = subprocess.run(asked, cwd=ROOT, check=False, capture_output=True, text=True, timeout=600)
     if done.returncode:
@@ -73,3 +86,17 @@ def compare(
     finally:
         broker.kill()
     return rates
+
+
+def measure(kind: str, sync: str, facts: int, repetitions: int, home: Path, report: Report, say: Say) -> None:
+    least_ideal, least_framework = GOALS[kind, sync]
+    who = ["ideal", "kit", *(SLOW if least_framework else [])]
+    rates = compare(who, kind, sync, facts, repetitions, home, say)
+    medians = {name: statistics.median(found) for name, found in rates.items()}
+    place = f"{kind}, broker sync {sync}"
+    report.figures[f"{place}, {facts} facts, facts/s"] = {name: round(median) for name, median in medians.items()}
+    ratio = round(medians["kit"] / medians["ideal"], 2)
+    report.at_least(f"{place}: of the idealised pipeline with pipelined publish", ratio, least_ideal)
+    if least_framework:
+        times = round(medians["kit"] / medians["faststream"], 1)
+        report.at_least(f"{place}: times FastStream with an outbox", times, least_framework)

@@ -37,13 +37,35 @@ def enums() -> Iterator[EnumDescriptor]:
         yield from descriptor(path).enum_types_by_name.values()
 
 
+def documents_of(method: MethodDescriptor) -> tuple[Descriptor, Descriptor]:
+    """What one document says and how it is answered: the request itself, or each of the many that a stream's message holds."""
+    if not method.client_streaming:
+        return method.input_type, method.output_type
+    requests, outcomes = method.input_type.fields[0], method.output_type.fields[0]
+    assert (requests.name, outcomes.name) == ("requests", "outcomes"), method.full_name
+    assert requests.is_repeated, method.full_name
+    assert outcomes.is_repeated, method.full_name
+    answers = outcomes.message_type.fields_by_name
+    assert answers["refusal"].message_type.full_name == "google.rpc.Status", method.full_name
+    return requests.message_type, answers["response"].message_type
+
+
 def test_every_mutating_request_carries_a_business_key_and_says_whether_it_was_replayed() -> None:
     for method in methods():
         if not method.name.startswith(READS):
-            key = method.input_type.fields_by_name.get("business_key")
+            said, answered = documents_of(method)
+            key = said.fields_by_name.get("business_key")
             assert key is not None, method.full_name
             assert key.number == 1, method.full_name
-            assert "replayed" in method.output_type.fields_by_name, method.full_name
+            assert "replayed" in answered.fields_by_name, method.full_name
+
+
+def test_a_stream_of_documents_is_answered_message_by_message() -> None:
+    streams = [method for method in methods() if method.client_streaming or method.server_streaming]
+    assert streams
+    for method in streams:
+        assert method.client_streaming, method.full_name
+        assert method.server_streaming, method.full_name
 
 
 def test_every_list_is_paged() -> None:

@@ -26,9 +26,15 @@ NAMES = ("master_data", "production", "inventory", "gateway")
 class Hub:
     """The hub's services, one process each; a replica is named like "production.2" and shares the database of the first."""
 
-    def __init__(self, home: Path, database_url: Callable[[str], str], plants: str = "aachen,brno") -> None:
+    def __init__(
+        self,
+        home: Path,
+        database_url: Callable[[str], str],
+        plants: str = "aachen,brno",
+        broker: Broker | None = None,
+    ) -> None:
         self.home, self.plants = home, plants
-        self.broker = Broker(home / "broker")
+        self.broker = broker or Broker(home / "broker")
         self.ports = {name: free_port() for name in (*NAMES, "webhooks")}
         self.urls = {name: database_url(name) for name in NAMES}
         self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
@@ -80,12 +86,15 @@ class Hub:
         self.processes[name].wait()
 
     def stop(self) -> None:
+        self.stop_services()
+        self.broker.kill()
+
+    def stop_services(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes.values():
             process.wait(20)
-        self.broker.kill()
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
-from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptResponse
+from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmReceiptResponse
 from isthmus.inventory.v1.stock_pb2 import Stock
 from servicekit import migrate
 from servicekit.database import Database
@@ -20,7 +20,7 @@ from servicekit.domain import BusinessKey, DomainError, Kind, Quantity
 from servicekit.facts import Do, EventMeta, consumes
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, Store, UseCase
-from servicekit.wire import quantity_message, quantity_of
+from servicekit.wire import key_of_message, quantity_message, quantity_of
 
 PLANT = "aachen"
 
@@ -106,6 +106,22 @@ HANDLERS = {"isthmus.inventory.v1.OutputStored": hear}
 
 def an_add(number: str, tally_id: str = "new-1", amount: str = "1", note: str = "") -> Add:
     return Add(BusinessKey("mes", "output", number), tally_id, Quantity(Decimal(amount), "C62"), note)
+
+
+def a_document(number: str, tally: str = "new-1", amount: str = "1", unit: str = "C62") -> ConfirmReceiptRequest:
+    """The same as it comes in a call; "new-bug" raises."""
+    document = ConfirmReceiptRequest()
+    document.business_key.source_system, document.business_key.document_type = "mes", "output"
+    document.business_key.document_number = number
+    document.plant_id, document.item_id, document.lot_id = PLANT, tally, f"L-{number}"
+    document.quantity.value, document.quantity.unit_code = amount, unit
+    document.occur_time.FromSeconds(1_790_000_000)
+    return document
+
+
+def add_of(document: ConfirmReceiptRequest) -> Add:
+    note = "bug" if document.item_id == "new-bug" else ""
+    return Add(key_of_message(document.business_key), document.item_id, quantity_of(document.quantity), note)
 
 
 def open_database(url: str, versions: Path) -> Database:

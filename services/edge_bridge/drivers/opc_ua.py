@@ -13,8 +13,9 @@ from services.edge_bridge.domain.station import StationState
 from services.edge_bridge.driver import DriverAway, Observation
 from services.edge_bridge.tag_map import TagMap
 
-PUBLISH_MS = 100  # how often the device sends what changed
-GATHER_SECONDS = 0.25  # changes are handed on together
+PUBLISH_MS = 25  # how often the device sends what changed
+GATHER_SECONDS = 0.02  # changes are handed on together; more of them while those before are being saved
+CHECK_SECONDS = 1.0  # how often the session is asked whether it lives
 SILENT_SECONDS = 10.0
 CHANGES_MOST = 100_000  # changes that wait; more, and the session is taken as lost and made anew
 
@@ -44,11 +45,13 @@ class OpcUaLine:
         values: dict[int, dict[str, Any]] = {n: {} for n in range(1, self._stations + 1)}
         try:
             async with Client(self._url, timeout=4) as client:
-                self._changes = []
+                self._changes, checked = [], 0.0
                 await self._subscribe(client)
                 while True:
                     await asyncio.sleep(GATHER_SECONDS)
-                    await client.check_connection()
+                    if clock.monotonic() - checked > CHECK_SECONDS:
+                        await client.check_connection()
+                        checked = clock.monotonic()
                     if len(self._changes) > CHANGES_MOST:
                         raise DriverAway("changes come faster than they can be taken")
                     seen = self._take(values)

@@ -61,6 +61,12 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
     COMMON_ERROR_REASON_FACT_MISADDRESSED: _CommonErrorReason.ValueType  # 19
     """A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
+    COMMON_ERROR_REASON_PLANT_BACKLOG_FULL: _CommonErrorReason.ValueType  # 20
+    """Too many facts of this plant wait for their stream; other plants work. Metadata: plant_id. Retry later with the same key."""
+    COMMON_ERROR_REASON_SLOT_STOP_MISSING: _CommonErrorReason.ValueType  # 21
+    """The reader follows that slot: there is nothing to resume. Metadata: consumer, slot. List the stops again."""
+    COMMON_ERROR_REASON_OWNER_LOST: _CommonErrorReason.ValueType  # 22
+    """Inside a service only: another process works on this plant now; nothing was done. Metadata: place, owner_epoch."""
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -104,4 +110,10 @@ COMMON_ERROR_REASON_POSTING_REFUSED: CommonErrorReason.ValueType  # 18
 """The partner refused the posting for a business reason. Metadata: partner, reason, text."""
 COMMON_ERROR_REASON_FACT_MISADDRESSED: CommonErrorReason.ValueType  # 19
 """A fact's plant, subject and producer do not agree: it is kept aside. Metadata: producer_slot, plant_id or slot."""
+COMMON_ERROR_REASON_PLANT_BACKLOG_FULL: CommonErrorReason.ValueType  # 20
+"""Too many facts of this plant wait for their stream; other plants work. Metadata: plant_id. Retry later with the same key."""
+COMMON_ERROR_REASON_SLOT_STOP_MISSING: CommonErrorReason.ValueType  # 21
+"""The reader follows that slot: there is nothing to resume. Metadata: consumer, slot. List the stops again."""
+COMMON_ERROR_REASON_OWNER_LOST: CommonErrorReason.ValueType  # 22
+"""Inside a service only: another process works on this plant now; nothing was done. Metadata: place, owner_epoch."""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015

@@ -139,7 +139,8 @@ class LaneServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSlotStops(self, request, context):
-        """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few.
+        """Lists slots that a reader of this service follows no further until a person decides, oldest first.
+        Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -54,7 +54,9 @@ class LaneServiceStub:
     ListPostings: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListSlotStops: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]
-    """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+    """Lists slots that a reader of this service follows no further until a person decides, oldest first.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ResumeSlot: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]
     """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
     it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
@@ -87,7 +89,9 @@ class LaneServiceAsyncStub(LaneServiceStub):
     ListPostings: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]  # type: ignore[assignment]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListSlotStops: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]  # type: ignore[assignment]
-    """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+    """Lists slots that a reader of this service follows no further until a person decides, oldest first.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ResumeSlot: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]  # type: ignore[assignment]
     """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
     it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
@@ -165,7 +169,9 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lane_service_pb2.ListSlotStopsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.ListSlotStopsResponse, _abc.Awaitable[_lane_service_pb2.ListSlotStopsResponse]]:
-        """Lists slots that a reader of this service follows no further until a person decides. All of them: they are few."""
+        """Lists slots that a reader of this service follows no further until a person decides, oldest first.
+        Errors: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ResumeSlot(

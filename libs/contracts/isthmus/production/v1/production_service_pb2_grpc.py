@@ -55,6 +55,11 @@ class ProductionServiceStub:
                 request_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationRequest.SerializeToString,
                 response_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationResponse.FromString,
                 _registered_method=True)
+        self.ImportConfirmations = channel.stream_stream(
+                '/isthmus.production.v1.ProductionService/ImportConfirmations',
+                request_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsResponse.FromString,
+                _registered_method=True)
         self.ReverseConfirmation = channel.unary_unary(
                 '/isthmus.production.v1.ProductionService/ReverseConfirmation',
                 request_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ReverseConfirmationRequest.SerializeToString,
@@ -119,6 +124,20 @@ class ProductionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportConfirmations(self, request_iterator, context):
+        """The same for volume: a backlog, a night's terminals, an import. A message of up to 100 documents is decided in the
+        order they stand, saved in one transaction, and answered by one message: outcomes[i] is what became of requests[i].
+        A refused document changes nothing and harms no other; it carries the status that ConfirmOperation would end with.
+        Messages are answered one by one in the order they came, each after its commit; a client reads answers while it sends,
+        for no message is read before the one ahead is answered. Publishes what ConfirmOperation does.
+        Errors of the call itself: FIELD_INVALID (no document, or more than 100), MESSAGE_UNREADABLE, STORE_UNAVAILABLE,
+        LOCK_TIMEOUT, OVERLOADED, DEADLINE_PASSED: messages answered before stand, the one that met it did nothing.
+        Safe to repeat by business key: after a lost stream send again from the first message without an answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReverseConfirmation(self, request, context):
         """Takes back a confirmation that was wrong. Publishes ConfirmationReversed, and WorkOrderReopened if it was complete.
         Errors: CONFIRMATION_MISSING, CONFIRMATION_REVERSED, PLANT_MISMATCH, BUSINESS_KEY_CONFLICT.
@@ -171,6 +190,11 @@ def add_ProductionServiceServicer_to_server(servicer, server):
                     servicer.ConfirmOperation,
                     request_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationRequest.FromString,
                     response_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationResponse.SerializeToString,
+            ),
+            'ImportConfirmations': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportConfirmations,
+                    request_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsRequest.FromString,
+                    response_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsResponse.SerializeToString,
             ),
             'ReverseConfirmation': grpc.unary_unary_rpc_method_handler(
                     servicer.ReverseConfirmation,
@@ -302,6 +326,33 @@ class ProductionService:
             '/isthmus.production.v1.ProductionService/ConfirmOperation',
             isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationRequest.SerializeToString,
             isthmus_dot_production_dot_v1_dot_production__service__pb2.ConfirmOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportConfirmations(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/isthmus.production.v1.ProductionService/ImportConfirmations',
+            isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsRequest.SerializeToString,
+            isthmus_dot_production_dot_v1_dot_production__service__pb2.ImportConfirmationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

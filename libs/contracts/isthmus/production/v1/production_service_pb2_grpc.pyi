@@ -55,6 +55,16 @@ class ProductionServiceStub:
     QUANTITY_NOT_POSITIVE, CONFIRMATION_EMPTY, OVER_DELIVERY, OUTPUT_LOT_REQUIRED, TIME_IN_FUTURE, PLANT_MISMATCH,
     BUSINESS_KEY_CONFLICT. Safe to repeat by business key, also when the same document came as a plant report.
     """
+    ImportConfirmations: _grpc.StreamStreamMultiCallable[_production_service_pb2.ImportConfirmationsRequest, _production_service_pb2.ImportConfirmationsResponse]
+    """The same for volume: a backlog, a night's terminals, an import. A message of up to 100 documents is decided in the
+    order they stand, saved in one transaction, and answered by one message: outcomes[i] is what became of requests[i].
+    A refused document changes nothing and harms no other; it carries the status that ConfirmOperation would end with.
+    Messages are answered one by one in the order they came, each after its commit; a client reads answers while it sends,
+    for no message is read before the one ahead is answered. Publishes what ConfirmOperation does.
+    Errors of the call itself: FIELD_INVALID (no document, or more than 100), MESSAGE_UNREADABLE, STORE_UNAVAILABLE,
+    LOCK_TIMEOUT, OVERLOADED, DEADLINE_PASSED: messages answered before stand, the one that met it did nothing.
+    Safe to repeat by business key: after a lost stream send again from the first message without an answer.
+    """
     ReverseConfirmation: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ReverseConfirmationRequest, _production_service_pb2.ReverseConfirmationResponse]
     """Takes back a confirmation that was wrong. Publishes ConfirmationReversed, and WorkOrderReopened if it was complete.
     Errors: CONFIRMATION_MISSING, CONFIRMATION_REVERSED, PLANT_MISMATCH, BUSINESS_KEY_CONFLICT.
@@ -93,6 +103,16 @@ class ProductionServiceAsyncStub(ProductionServiceStub):
     Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, OPERATION_MISSING, UNIT_MISMATCH, UNIT_UNKNOWN, QUANTITY_NEGATIVE,
     QUANTITY_NOT_POSITIVE, CONFIRMATION_EMPTY, OVER_DELIVERY, OUTPUT_LOT_REQUIRED, TIME_IN_FUTURE, PLANT_MISMATCH,
     BUSINESS_KEY_CONFLICT. Safe to repeat by business key, also when the same document came as a plant report.
+    """
+    ImportConfirmations: _aio.StreamStreamMultiCallable[_production_service_pb2.ImportConfirmationsRequest, _production_service_pb2.ImportConfirmationsResponse]  # type: ignore[assignment]
+    """The same for volume: a backlog, a night's terminals, an import. A message of up to 100 documents is decided in the
+    order they stand, saved in one transaction, and answered by one message: outcomes[i] is what became of requests[i].
+    A refused document changes nothing and harms no other; it carries the status that ConfirmOperation would end with.
+    Messages are answered one by one in the order they came, each after its commit; a client reads answers while it sends,
+    for no message is read before the one ahead is answered. Publishes what ConfirmOperation does.
+    Errors of the call itself: FIELD_INVALID (no document, or more than 100), MESSAGE_UNREADABLE, STORE_UNAVAILABLE,
+    LOCK_TIMEOUT, OVERLOADED, DEADLINE_PASSED: messages answered before stand, the one that met it did nothing.
+    Safe to repeat by business key: after a lost stream send again from the first message without an answer.
     """
     ReverseConfirmation: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ReverseConfirmationRequest, _production_service_pb2.ReverseConfirmationResponse]  # type: ignore[assignment]
     """Takes back a confirmation that was wrong. Publishes ConfirmationReversed, and WorkOrderReopened if it was complete.
@@ -153,6 +173,22 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, OPERATION_MISSING, UNIT_MISMATCH, UNIT_UNKNOWN, QUANTITY_NEGATIVE,
         QUANTITY_NOT_POSITIVE, CONFIRMATION_EMPTY, OVER_DELIVERY, OUTPUT_LOT_REQUIRED, TIME_IN_FUTURE, PLANT_MISMATCH,
         BUSINESS_KEY_CONFLICT. Safe to repeat by business key, also when the same document came as a plant report.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportConfirmations(
+        self,
+        request_iterator: _MaybeAsyncIterator[_production_service_pb2.ImportConfirmationsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_production_service_pb2.ImportConfirmationsResponse], _abc.AsyncIterator[_production_service_pb2.ImportConfirmationsResponse]]:
+        """The same for volume: a backlog, a night's terminals, an import. A message of up to 100 documents is decided in the
+        order they stand, saved in one transaction, and answered by one message: outcomes[i] is what became of requests[i].
+        A refused document changes nothing and harms no other; it carries the status that ConfirmOperation would end with.
+        Messages are answered one by one in the order they came, each after its commit; a client reads answers while it sends,
+        for no message is read before the one ahead is answered. Publishes what ConfirmOperation does.
+        Errors of the call itself: FIELD_INVALID (no document, or more than 100), MESSAGE_UNREADABLE, STORE_UNAVAILABLE,
+        LOCK_TIMEOUT, OVERLOADED, DEADLINE_PASSED: messages answered before stand, the one that met it did nothing.
+        Safe to repeat by business key: after a lost stream send again from the first message without an answer.
         """
 
     @_abc_1.abstractmethod
