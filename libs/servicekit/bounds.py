@@ -40,12 +40,14 @@ class Bounds:
         self._look_due = now + LOOK_SECONDS
         self._full = frozenset(slot for slot, waiting in waiting_bytes(tx) if waiting >= self._most_bytes)
 
+    def is_full(self, service: str, plant_id: str) -> bool:
+        """Whether this plant takes nothing new."""
+        return bool(self._full) and slot_of(service, plant_id) in self._full
+
     def require_room(self, service: str, facts: Sequence[Fact]) -> None:
         """PLANT_BACKLOG_FULL if a slot of these facts is full."""
-        if not self._full:
-            return
         for fact in facts:
-            if slot_of(service, fact.plant_id) in self._full:
+            if self.is_full(service, fact.plant_id):
                 raise PlantBacklogFull(plant_id=fact.plant_id)
 
 

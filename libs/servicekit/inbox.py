@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import clock, lanes, position
 from servicekit.batch import Batch, Work
+from servicekit.bounds import Bounds, PlantBacklogFull
 from servicekit.database import Database, StoreUnavailable, Tx
 from servicekit.domain import BusinessKeyConflict, DomainError, Kind
 from servicekit.door import run_again
@@ -56,11 +57,12 @@ class Delivery(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a batch did: slots whose next number did not come, that went on, and where we are beyond what is still true."""
+    """What a batch made of its slots."""
 
-    holes: frozenset[str] = frozenset()
+    holes: frozenset[str] = frozenset()  # the next number did not come
     advanced: frozenset[str] = frozenset()
-    beyond: frozenset[str] = frozenset()
+    beyond: frozenset[str] = frozenset()  # we took what the producer does not know any more
+    full: frozenset[str] = frozenset()  # their plant takes nothing new until its own facts are told
 
 
 def _position_after(delivery: Delivery) -> Position:
@@ -88,11 +90,12 @@ class Inbox:
         consumer: str = "",
         hears_all: Handler | None = None,
         fence: Fence = FREE,
+        bounds: Bounds | None = None,
     ) -> None:
         self._database, self._store, self._told = database, store, told
         self._handlers, self._hears_all = handlers, hears_all
         self.consumer = consumer or store.service
-        self._fence = fence
+        self._fence, self._bounds = fence, bounds or Bounds()
         self._families = {name.rsplit(".", 2)[0] + "." + name.rsplit(".", 1)[1] for name in handlers}
 
     def of_owner(self, fence: Fence) -> Inbox:
@@ -105,6 +108,7 @@ class Inbox:
             consumer=self.consumer,
             hears_all=self._hears_all,
             fence=fence,
+            bounds=self._bounds,
         )
 
     async def take(self, deliveries: Sequence[Delivery]) -> Taken:
@@ -129,6 +133,7 @@ class Inbox:
     def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, list[Stored]]:
         now = clock.now()
         self._fence.check(tx)
+        self._bounds.look(tx)
         fresh, positions, taken = self._fresh(tx, deliveries)
         if not fresh:
             return taken, []
@@ -156,9 +161,15 @@ class Inbox:
         fresh: list[Delivery] = []
         holes: set[str] = set()
         beyond: set[str] = set()
+        full: set[str] = set()
         advanced: dict[str, Delivery] = {}
         for delivery in deliveries:
             envelope, slot = delivery.envelope, delivery.slot
+            if self._bounds.is_full(self._store.service, envelope.plant_id):
+                if not slot:
+                    raise PlantBacklogFull(plant_id=envelope.plant_id)
+                full.add(slot)
+                continue
             if not slot:
                 fresh.append(delivery)
                 continue
@@ -175,7 +186,7 @@ class Inbox:
             last[slot] = number
             fresh.append(delivery)
         moved = [_position_after(advanced[slot]) for slot in sorted(advanced)]
-        return fresh, moved, Taken(frozenset(holes), frozenset(advanced), frozenset(beyond))
+        return fresh, moved, Taken(frozenset(holes), frozenset(advanced), frozenset(beyond), frozenset(full))
 
     def work_of(self, delivery: Delivery) -> Work | Exception | None:
         """The command that a fact asks for; the error that it can't be understood; None: not for us."""

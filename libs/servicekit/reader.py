@@ -41,6 +41,7 @@ PULL_REQUEST = json.dumps(
 ).encode()
 PAUSE_FIRST, PAUSE_LONGEST = 0.2, 5.0
 REPEAT_SECONDS = 5.0
+FULL_SECONDS = 2.0
 
 
 class Reopen(Exception):
@@ -54,6 +55,7 @@ class Slot:
     name: str
     generation: int = 0  # raised when it is opened again: what was buffered before is dropped
     said: Said = NOTHING_SAID
+    is_full: bool = False  # our own facts of its plant wait for their stream
     is_restating: bool = False  # its owner has promised to say its nouns again
     is_lost: bool = False  # what is missing can't be repeated any more
     holes: int = 0  # times in a row that the next number did not come
@@ -149,6 +151,10 @@ class Reader:
                 await self._read(slot)
             except Reopen:
                 pause = PAUSE_FIRST
+                if slot.is_full:
+                    slot.is_full = False
+                    log.warning("reader pauses", slot=slot.name, fault="PLANT_BACKLOG_FULL", seconds=FULL_SECONDS)
+                    await asyncio.sleep(FULL_SECONDS)
             except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
                 log.warning("reader pauses", slot=slot.name, fault=str(fault) or type(fault).__name__, seconds=pause)
                 await asyncio.sleep(pause)
@@ -320,6 +326,9 @@ class Reader:
         for name in taken.holes:
             await self._fill_hole(self._slots[name])
         for name in taken.beyond:
+            self._read_again(self._slots[name])
+        for name in taken.full:
+            self._slots[name].is_full = True
             self._read_again(self._slots[name])
 
     @staticmethod

@@ -22,6 +22,7 @@ from grpc_reflection.v1alpha import reflection
 
 from isthmus.operations.v1 import lane_service_pb2, lane_service_pb2_grpc
 from servicekit import claims, clock, outbox, telemetry
+from servicekit.bounds import Bounds
 from servicekit.broker import Broker, StreamRules
 from servicekit.database import Again, Database
 from servicekit.desk import Desk
@@ -117,7 +118,8 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
         broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)
         relay = Relay(database, broker)
-        door = Door(database, service.store, relay.told)
+        bounds = Bounds()
+        door = Door(database, service.store, relay.told, bounds)
         consumers = [name, *service.own_inboxes]
         inboxes = {
             consumer: Inbox(
@@ -127,6 +129,7 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
                 relay.told,
                 consumer=consumer,
                 hears_all=service.hears_all,
+                bounds=bounds,
             )
             for consumer in consumers
         }

@@ -16,7 +16,9 @@ from servicekit.bounds import Bounds, PlantBacklogFull
 from servicekit.database import Database
 from servicekit.domain import BusinessKey
 from servicekit.door import Door
+from servicekit.inbox import Inbox
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
+from tests.servicekit.test_inbox import a_fact
 from tests.support import toy
 from tests.support.toy import rows, snapshot
 
@@ -88,3 +90,16 @@ async def test_what_waits_is_measured_by_slot(door: Door, database: Database) ->
     sizes = dict(await rows(database, "SELECT slot, SUM(LENGTH(envelope)) FROM outbox GROUP BY slot"))
     assert waiting.keys() == sizes.keys()
     assert all(abs(waiting[slot] - int(sizes[slot])) < 20 for slot in sizes)
+
+
+async def test_readers_of_a_full_plant_pause_and_those_of_others_go_on(door: Door, database: Database) -> None:
+    taken = await taken_until_full(door)
+    inbox = Inbox(database, toy.STORE, toy.HANDLERS, lambda _told: None, consumer="reader", bounds=Bounds(BOUND))
+    other = a_fact(1, "new-2", slot="production-brno")
+    other.envelope.plant_id = "brno"
+    before = len(await rows(database, "SELECT 1 FROM outbox"))
+    did = await inbox.take([a_fact(1), other, a_fact(2)])
+    assert (did.full, did.advanced, did.holes) == ({"production-aachen"}, {"production-brno"}, set())
+    assert len(await rows(database, "SELECT 1 FROM outbox")) == before + 1
+    await database.write(lambda tx: outbox.mark_stored(tx, "inventory-aachen", taken + 1, clock.now()))
+    assert (await inbox.take([a_fact(1), a_fact(2)])).advanced == {"production-aachen"}
