@@ -6,6 +6,7 @@ import json
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
+from servicekit import outbox
 from servicekit.database import Tx
 from tests.servicekit.model import Hearing, Said, Saying, Tallies
 
@@ -17,9 +18,14 @@ def _same_tallies(tx: Tx, nouns: Tallies) -> None:
     assert found == {key: amount * MILLION for key, amount in nouns.amounts.items()}, "amounts"
 
 
-def same_as_said(tx: Tx, model: Saying) -> None:
-    """Documents once, and the facts of each slot numbered 1 to the last without a hole, in the order of acceptance."""
+def same_as_said(tx: Tx, model: Saying, ends: list[Said]) -> None:
+    """Documents once, and the facts of each slot numbered 1 to the last without a hole, in the order of acceptance.
+
+    `ends` are the last messages of the streams: nothing was told that is not on record.
+    """
     _same_tallies(tx, model.tallies)
+    for fact in ends:
+        assert outbox.event_at(tx, fact.slot, fact.sequence) == fact.event_id, "told and not on record"
     facts: dict[str, list[tuple[str, str, int]]] = {}
     rows = tx.rows("SELECT slot, sequence, envelope FROM outbox ORDER BY slot, sequence")
     for slot, sequence, data in rows:
