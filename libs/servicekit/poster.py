@@ -8,8 +8,9 @@ planned -> drafting -> drafted -> booking -> acknowledged
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -33,6 +34,7 @@ from servicekit.use_case import Store, UseCase
 log = structlog.get_logger()
 T = TypeVar("T")
 PARTNER_LIMIT = 4  # requests to one partner at once
+HEADS_MOST = 64  # postings taken from the table at once
 POLL_SECONDS = 0.2
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)  # seconds, the last one again and again
 BREAKS_AFTER = 5  # failures in a row that open a partner's circuit
@@ -53,15 +55,28 @@ def lane_of(partner_id: str) -> str:
 
 @dataclass(slots=True)
 class Circuit:
-    """Open after failures in a row: the partner is left alone for a while, then tried with one request."""
+    """Open after failures in a row: the partner is left alone for a while, then tried with one request at a time."""
 
     failures: int = 0
     closed_again: float = 0.0
+    is_tried: bool = False
 
     def is_open(self) -> bool:
-        return self.failures >= BREAKS_AFTER and clock.monotonic() < self.closed_again
+        return self.failures >= BREAKS_AFTER and (self.is_tried or clock.monotonic() < self.closed_again)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """While one posting is out to see whether the partner is back, no other goes."""
+        is_try = self.failures >= BREAKS_AFTER
+        self.is_tried |= is_try
+        try:
+            yield
+        finally:
+            self.is_tried &= not is_try
 
     def failed(self) -> None:
+        if self.failures >= BREAKS_AFTER and not self.is_tried:
+            return  # it was on its way already when the circuit opened
         self.failures += 1
         if self.failures >= BREAKS_AFTER:
             pause = BACKOFF[min(self.failures - BREAKS_AFTER + 2, len(BACKOFF) - 1)]
@@ -87,36 +102,48 @@ class Poster:
         self._told, self._epoch = told, owner_epoch
         self._limits: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTNER_LIMIT))
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
-        self._flying: set[str] = set()
+        self._flying: dict[str, str] = {}  # posting id -> partner id
 
     async def serve(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
-                    at = clock.micros(clock.now())
-                    due = await self._database.read(partial(posting_table.heads, at=at, most=64))
+                    at, engaged = clock.micros(clock.now()), self._engaged()
+                    due = await self._database.read(
+                        partial(posting_table.heads, at=at, most=HEADS_MOST, without=engaged)
+                    )
                 except DomainError as fault:
                     log.warning("postings pause", fault=str(fault))
                     due = []
                 for row in due:
-                    if row.posting_id not in self._flying and not self._circuits[row.partner_id].is_open():
-                        self._flying.add(row.posting_id)
+                    if row.posting_id not in self._flying:
+                        self._flying[row.posting_id] = row.partner_id
                         group.create_task(self._fly(row), name=f"posting {row.posting_id}")
                 await asyncio.sleep(POLL_SECONDS)
 
+    def _engaged(self) -> list[str]:
+        """Partners that can be given nothing more now: what waits for them must not hide what waits for others."""
+        flying = Counter(self._flying.values())
+        away = {partner for partner, circuit in self._circuits.items() if circuit.is_open()}
+        return sorted(away | {partner for partner, count in flying.items() if count > PARTNER_LIMIT})
+
     async def _fly(self, row: PostingRow) -> None:
+        circuit = self._circuits[row.partner_id]
         try:
             async with self._limits[row.partner_id]:
-                step: PostingRow | None = row
-                while step is not None:
-                    step = await self._step(step)
+                if circuit.is_open():  # it opened while we waited for our turn
+                    return
+                with circuit.passing():
+                    step: PostingRow | None = row
+                    while step is not None:
+                        step = await self._step(step)
         except DomainError as fault:
             log.warning("posting pauses", posting_id=row.posting_id, fault=str(fault))
         except Exception:  # a bug in what follows from a posting must not stop the other postings
             log.exception("posting failed", posting_id=row.posting_id, kind=row.kind)
         finally:
-            self._flying.discard(row.posting_id)
+            del self._flying[row.posting_id]
 
     async def _step(self, row: PostingRow) -> PostingRow | None:
         """One foreign step. Returns the row to go on with now, or None."""
@@ -145,7 +172,10 @@ class Poster:
     async def _book(self, row: PostingRow, kind: PostingKind) -> PostingRow | None:
         posting = _posting(row)
         await kind.book(posting, row.foreign_id)
-        found = await kind.read(posting, row.foreign_id)
+        try:
+            found = await kind.read(posting, row.foreign_id)
+        except (Away, NotYet) as gap:  # of the reading: the booking was sent, and is looked for before it is sent again
+            raise NoAnswer(str(gap)) from gap
         if not found.is_booked:
             raise Refused("NOT_BOOKED", "the state read back is not booked")
         return await self._acknowledge(row, found)
