@@ -103,16 +103,16 @@ class Poster:
         self._limits: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTNER_LIMIT))
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
         self._flying: dict[str, str] = {}  # posting id -> partner id
+        self._silent_since: dict[str, float] = {}  # posting id -> monotonic time at which no answer had come
+        longest = max([timedelta(seconds=BACKOFF[-1]), *(kind.settle_time for kind in kinds.values())])
+        self._longest_pause = (longest + timedelta(seconds=1)) // timedelta(microseconds=1)
 
     async def serve(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
-                    at, engaged = clock.micros(clock.now()), self._engaged()
-                    due = await self._database.read(
-                        partial(posting_table.heads, at=at, most=HEADS_MOST, without=engaged)
-                    )
+                    due = await self._database.read(partial(self._due, engaged=self._engaged()))
                 except DomainError as fault:
                     log.warning("postings pause", fault=str(fault))
                     due = []
@@ -121,6 +121,10 @@ class Poster:
                         self._flying[row.posting_id] = row.partner_id
                         group.create_task(self._fly(row), name=f"posting {row.posting_id}")
                 await asyncio.sleep(POLL_SECONDS)
+
+    def _due(self, tx: Tx, engaged: list[str]) -> list[PostingRow]:
+        at = clock.micros(clock.now())
+        return posting_table.heads(tx, at, at + self._longest_pause, HEADS_MOST, engaged)
 
     def _engaged(self) -> list[str]:
         """Partners that can be given nothing more now: what waits for them must not hide what waits for others."""
@@ -186,12 +190,21 @@ class Poster:
             return await self._acknowledge(row, found)
         if found is not None:
             return await self._move(row, row.now("drafted", foreign_id=found.foreign_id, looks=0))
-        settled = row.sent_time + kind.settle_time // timedelta(microseconds=1)
         now = clock.micros(clock.now())
-        if row.looks + 1 >= LOOKS and now >= settled:
+        sent = min(row.sent_time, now)  # the wall clock went back: what is left is counted from here
+        left = self._unsettled(row.posting_id, now - sent, kind)
+        if row.looks + 1 >= LOOKS and left <= 0:
             return await self._move(row, row.now("planned", looks=0, next_attempt_time=0))
-        again = max(settled, now + 1_000_000)
-        return await self._move(row, row.now("unknown", looks=row.looks + 1, next_attempt_time=again), go_on=False)
+        again = now + max(left, 1_000_000)
+        looked = row.now("unknown", looks=row.looks + 1, next_attempt_time=again, sent_time=sent)
+        return await self._move(row, looked, go_on=False)
+
+    def _unsettled(self, posting_id: str, elapsed: int, kind: PostingKind) -> int:
+        """Microseconds in which what was sent may still arrive. A wall clock that leaps ahead does not shorten them."""
+        silent = self._silent_since.get(posting_id)
+        if silent is not None:
+            elapsed = min(elapsed, int((clock.monotonic() - silent) * 1_000_000))
+        return kind.settle_time // timedelta(microseconds=1) - elapsed
 
     async def _try(self, row: PostingRow, step: Awaitable[PostingRow | None], kind: PostingKind) -> PostingRow | None:
         circuit = self._circuits[row.partner_id]
@@ -227,6 +240,7 @@ class Poster:
             state, next_attempt_time=later, text=text[:2000], attempts=row.attempts + (row.state == state)
         )
         if state == "unknown" and row.state != "unknown":
+            self._silent_since[row.posting_id] = clock.monotonic()
             return await self._conclude(row, waiting, {})
         return await self._move(row, waiting, go_on=False)
 
@@ -241,11 +255,16 @@ class Poster:
         return await self._conclude(row, refused, {})
 
     async def _move(self, row: PostingRow, to: PostingRow, *, go_on: bool = True) -> PostingRow | None:
+        if to.state != "unknown":
+            self._silent_since.pop(row.posting_id, None)
         moved = await run_again(self._database, lambda tx: posting_table.update(tx, to, row.state))
         return to if moved and go_on else None
 
     async def _conclude(self, row: PostingRow, to: PostingRow, answer: Mapping[str, str]) -> PostingRow | None:
         """The new state and what follows from it, in one transaction."""
+
+        if to.state != "unknown":
+            self._silent_since.pop(row.posting_id, None)
 
         def transaction(tx: Tx) -> list[Stored]:
             if not posting_table.update(tx, to, row.state):
