@@ -22,6 +22,8 @@ from servicekit.facts import PACKAGE_OF, parts_of
 log = structlog.get_logger()
 BROKER_OLDEST = (2, 12)  # first with atomic batch publish
 HEARTBEAT_WORDS = "relay.heartbeat"
+ALIKE = ("discard", "storage", "allow_atomic", "retention")  # what a stream must have exactly as declared
+AT_LEAST = ("max_bytes", "max_age", "max_msg_size", "num_replicas")
 FAULTS = (NatsError, APIError, OSError, asyncio.TimeoutError, ConnectionError)
 
 
@@ -130,7 +132,8 @@ class Broker:
         version = client.connected_server_version
         if (version.major, version.minor) < BROKER_OLDEST:
             found = f"{version.major}.{version.minor}.{version.patch}"
-            raise SystemExit(f"The broker is nats-server {found}; Isthmus needs 2.12 or newer. Upgrade the broker.")
+            oldest = ".".join(map(str, BROKER_OLDEST))
+            raise SystemExit(f"The broker is nats-server {found}; Isthmus needs {oldest} or newer. Upgrade the broker.")
 
     async def _say_fault(self, error: Exception) -> None:
         if str(error) != self._last_fault:
@@ -149,10 +152,7 @@ class Broker:
         except NotFoundError:
             info = await js.add_stream(wanted)
             log.info("stream created", stream=slot)
-        have = info.config
-        for name in ("discard", "storage", "allow_atomic", "retention"):
-            if getattr(have, name) != getattr(wanted, name):
-                raise StreamDiffers(f"stream {slot}: {name} is {getattr(have, name)}, declared {getattr(wanted, name)}")
+        _check_stream(slot, info.config, wanted)
         return info
 
     async def message(self, slot: str, sequence: int) -> RawStreamMsg | None:
@@ -173,6 +173,18 @@ class Broker:
     async def close(self) -> None:
         if self._client is not None and not self._client.is_closed:
             await self._client.close()
+
+
+def _check_stream(slot: str, have: StreamConfig, wanted: StreamConfig) -> None:
+    """Refuse a stream that would lose or keep less than declared. More room than declared is nobody's loss."""
+    differs = [name for name in ALIKE if getattr(have, name) != getattr(wanted, name)]
+    for name in AT_LEAST:
+        found, least = getattr(have, name) or 0, getattr(wanted, name)
+        if found < least and (found > 0 or name == "num_replicas"):  # 0 and -1: as much as may be
+            differs.append(name)
+    if differs:
+        told = ", ".join(f"{name} is {getattr(have, name)}, declared {getattr(wanted, name)}" for name in differs)
+        raise StreamDiffers(f"stream {slot}: {told}. Edit the stream or deploy/nats/streams.yaml.")
 
 
 def created_of(info: StreamInfo) -> str:

@@ -39,9 +39,12 @@ class Desk(LaneServiceServicer):
 
     async def CorrectLaneFact(self, request: Any, context: Any) -> messages.CorrectLaneFactResponse:
         def correct(tx: Tx) -> messages.CorrectLaneFactResponse:
+            lanes.lock(tx, request.consumer, [request.order_key])  # what another operator just did is seen behind it
             done = lanes.outcome_of(tx, request.consumer, request.event_id)
             if done is not None:
                 fact = lanes.fact_in(tx, request.consumer, request.order_key, done[1])
+                if not _says(fact, request.content_json):
+                    raise lanes.LaneChanged(consumer=request.consumer, order_key=request.order_key)
                 return messages.CorrectLaneFactResponse(fact=_fact(fact), replayed=True)
             lanes.one(tx, request.consumer, request.order_key)
             fact = lanes.fact_in(tx, request.consumer, request.order_key, request.event_id)
@@ -71,6 +74,7 @@ class Desk(LaneServiceServicer):
         consumer, order_key = request.consumer, request.order_key
 
         def discard(tx: Tx) -> messages.DiscardLaneFactResponse:
+            lanes.lock(tx, consumer, [order_key])
             if lanes.outcome_of(tx, consumer, request.event_id) is not None:
                 return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key), replayed=True)
             lanes.one(tx, consumer, order_key)
@@ -184,6 +188,11 @@ def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
         content_json=json_format.MessageToJson(content, indent=None) if content is not None else "",
         envelope=fact.envelope,
     )
+
+
+def _says(fact: lanes.LaneFact, content_json: str) -> bool:
+    """Whether the fact in the lane is what this correction asks for."""
+    return unpack(lanes.corrected(fact, content_json).data) == unpack(fact.read().data)
 
 
 def _list_conflicts(tx: Tx, request: Any) -> messages.ListConflictsResponse:

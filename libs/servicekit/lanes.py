@@ -159,13 +159,17 @@ def _open(tx: Tx, consumer: str, envelope: Envelope, error: Exception | None, no
 
 
 def due(tx: Tx, consumer: str, now: datetime, plants: Sequence[str] | None = None, most: int = 100) -> list[str]:
-    """Keys of waiting lanes whose next attempt has come, of these plants or all."""
+    """Keys of waiting lanes whose next attempt has come, of these plants or all.
+
+    None waits longer than the longest pause: what seems to was told to by a clock that has been put back since.
+    """
+    beyond = clock.micros(now + timedelta(seconds=max(BACKOFF) + 1))
     source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
     own = "" if plants is None else f"AND plant_id IN (SELECT value FROM {source}) "
     rows = tx.rows(
-        f"SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND next_attempt_time <= ? {own}"
-        "ORDER BY next_attempt_time LIMIT ?",
-        (consumer, WAITING, clock.micros(now), *([] if plants is None else [json.dumps(list(plants))]), most),
+        f"SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND (next_attempt_time <= ? OR next_attempt_time > ?) "
+        f"{own}ORDER BY next_attempt_time LIMIT ?",
+        (consumer, WAITING, clock.micros(now), beyond, *([] if plants is None else [json.dumps(list(plants))]), most),
     )
     return [row[0] for row in rows]
 

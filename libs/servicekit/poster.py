@@ -8,8 +8,9 @@ planned -> drafting -> drafted -> booking -> acknowledged
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -33,6 +34,7 @@ from servicekit.use_case import Store, UseCase
 log = structlog.get_logger()
 T = TypeVar("T")
 PARTNER_LIMIT = 4  # requests to one partner at once
+HEADS_MOST = 64  # postings taken from the table at once
 POLL_SECONDS = 0.2
 BACKOFF = (0.5, 1, 2, 4, 8, 15, 30)  # seconds, the last one again and again
 BREAKS_AFTER = 5  # failures in a row that open a partner's circuit
@@ -53,15 +55,28 @@ def lane_of(partner_id: str) -> str:
 
 @dataclass(slots=True)
 class Circuit:
-    """Open after failures in a row: the partner is left alone for a while, then tried with one request."""
+    """Open after failures in a row: the partner is left alone for a while, then tried with one request at a time."""
 
     failures: int = 0
     closed_again: float = 0.0
+    is_tried: bool = False
 
     def is_open(self) -> bool:
-        return self.failures >= BREAKS_AFTER and clock.monotonic() < self.closed_again
+        return self.failures >= BREAKS_AFTER and (self.is_tried or clock.monotonic() < self.closed_again)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """While one posting is out to see whether the partner is back, no other goes."""
+        is_try = self.failures >= BREAKS_AFTER
+        self.is_tried |= is_try
+        try:
+            yield
+        finally:
+            self.is_tried &= not is_try
 
     def failed(self) -> None:
+        if self.failures >= BREAKS_AFTER and not self.is_tried:
+            return  # it was on its way already when the circuit opened
         self.failures += 1
         if self.failures >= BREAKS_AFTER:
             pause = BACKOFF[min(self.failures - BREAKS_AFTER + 2, len(BACKOFF) - 1)]
@@ -87,36 +102,52 @@ class Poster:
         self._told, self._epoch = told, owner_epoch
         self._limits: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTNER_LIMIT))
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
-        self._flying: set[str] = set()
+        self._flying: dict[str, str] = {}  # posting id -> partner id
+        self._silent_since: dict[str, float] = {}  # posting id -> monotonic time at which no answer had come
+        longest = max([timedelta(seconds=BACKOFF[-1]), *(kind.settle_time for kind in kinds.values())])
+        self._longest_pause = (longest + timedelta(seconds=1)) // timedelta(microseconds=1)
 
     async def serve(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             while True:
                 try:
-                    at = clock.micros(clock.now())
-                    due = await self._database.read(partial(posting_table.heads, at=at, most=64))
+                    due = await self._database.read(partial(self._due, engaged=self._engaged()))
                 except DomainError as fault:
                     log.warning("postings pause", fault=str(fault))
                     due = []
                 for row in due:
-                    if row.posting_id not in self._flying and not self._circuits[row.partner_id].is_open():
-                        self._flying.add(row.posting_id)
+                    if row.posting_id not in self._flying:
+                        self._flying[row.posting_id] = row.partner_id
                         group.create_task(self._fly(row), name=f"posting {row.posting_id}")
                 await asyncio.sleep(POLL_SECONDS)
 
+    def _due(self, tx: Tx, engaged: list[str]) -> list[PostingRow]:
+        at = clock.micros(clock.now())
+        return posting_table.heads(tx, at, at + self._longest_pause, HEADS_MOST, engaged)
+
+    def _engaged(self) -> list[str]:
+        """Partners that can be given nothing more now: what waits for them must not hide what waits for others."""
+        flying = Counter(self._flying.values())
+        away = {partner for partner, circuit in self._circuits.items() if circuit.is_open()}
+        return sorted(away | {partner for partner, count in flying.items() if count > PARTNER_LIMIT})
+
     async def _fly(self, row: PostingRow) -> None:
+        circuit = self._circuits[row.partner_id]
         try:
             async with self._limits[row.partner_id]:
-                step: PostingRow | None = row
-                while step is not None:
-                    step = await self._step(step)
+                if circuit.is_open():  # it opened while we waited for our turn
+                    return
+                with circuit.passing():
+                    step: PostingRow | None = row
+                    while step is not None:
+                        step = await self._step(step)
         except DomainError as fault:
             log.warning("posting pauses", posting_id=row.posting_id, fault=str(fault))
         except Exception:  # a bug in what follows from a posting must not stop the other postings
             log.exception("posting failed", posting_id=row.posting_id, kind=row.kind)
         finally:
-            self._flying.discard(row.posting_id)
+            del self._flying[row.posting_id]
 
     async def _step(self, row: PostingRow) -> PostingRow | None:
         """One foreign step. Returns the row to go on with now, or None."""
@@ -145,7 +176,10 @@ class Poster:
     async def _book(self, row: PostingRow, kind: PostingKind) -> PostingRow | None:
         posting = _posting(row)
         await kind.book(posting, row.foreign_id)
-        found = await kind.read(posting, row.foreign_id)
+        try:
+            found = await kind.read(posting, row.foreign_id)
+        except (Away, NotYet) as gap:  # of the reading: the booking was sent, and is looked for before it is sent again
+            raise NoAnswer(str(gap)) from gap
         if not found.is_booked:
             raise Refused("NOT_BOOKED", "the state read back is not booked")
         return await self._acknowledge(row, found)
@@ -156,12 +190,21 @@ class Poster:
             return await self._acknowledge(row, found)
         if found is not None:
             return await self._move(row, row.now("drafted", foreign_id=found.foreign_id, looks=0))
-        settled = row.sent_time + kind.settle_time // timedelta(microseconds=1)
         now = clock.micros(clock.now())
-        if row.looks + 1 >= LOOKS and now >= settled:
+        sent = min(row.sent_time, now)  # the wall clock went back: what is left is counted from here
+        left = self._unsettled(row.posting_id, now - sent, kind)
+        if row.looks + 1 >= LOOKS and left <= 0:
             return await self._move(row, row.now("planned", looks=0, next_attempt_time=0))
-        again = max(settled, now + 1_000_000)
-        return await self._move(row, row.now("unknown", looks=row.looks + 1, next_attempt_time=again), go_on=False)
+        again = now + max(left, 1_000_000)
+        looked = row.now("unknown", looks=row.looks + 1, next_attempt_time=again, sent_time=sent)
+        return await self._move(row, looked, go_on=False)
+
+    def _unsettled(self, posting_id: str, elapsed: int, kind: PostingKind) -> int:
+        """Microseconds in which what was sent may still arrive. A wall clock that leaps ahead does not shorten them."""
+        silent = self._silent_since.get(posting_id)
+        if silent is not None:
+            elapsed = min(elapsed, int((clock.monotonic() - silent) * 1_000_000))
+        return kind.settle_time // timedelta(microseconds=1) - elapsed
 
     async def _try(self, row: PostingRow, step: Awaitable[PostingRow | None], kind: PostingKind) -> PostingRow | None:
         circuit = self._circuits[row.partner_id]
@@ -197,6 +240,7 @@ class Poster:
             state, next_attempt_time=later, text=text[:2000], attempts=row.attempts + (row.state == state)
         )
         if state == "unknown" and row.state != "unknown":
+            self._silent_since[row.posting_id] = clock.monotonic()
             return await self._conclude(row, waiting, {})
         return await self._move(row, waiting, go_on=False)
 
@@ -211,11 +255,16 @@ class Poster:
         return await self._conclude(row, refused, {})
 
     async def _move(self, row: PostingRow, to: PostingRow, *, go_on: bool = True) -> PostingRow | None:
+        if to.state != "unknown":
+            self._silent_since.pop(row.posting_id, None)
         moved = await run_again(self._database, lambda tx: posting_table.update(tx, to, row.state))
         return to if moved and go_on else None
 
     async def _conclude(self, row: PostingRow, to: PostingRow, answer: Mapping[str, str]) -> PostingRow | None:
         """The new state and what follows from it, in one transaction."""
+
+        if to.state != "unknown":
+            self._silent_since.pop(row.posting_id, None)
 
         def transaction(tx: Tx) -> list[Stored]:
             if not posting_table.update(tx, to, row.state):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -85,14 +86,20 @@ def insert(tx: Tx, planned: Sequence[tuple[PlannedPosting, str]], now: datetime)
     )
 
 
-def heads(tx: Tx, at: int, most: int) -> list[PostingRow]:
-    """The oldest open posting of each partner and order key, if it is due: one in flight an order."""
+def heads(tx: Tx, at: int, beyond: int, most: int, without: Sequence[str] = ()) -> list[PostingRow]:
+    """The oldest open posting of each partner and order key, if it is due: one in flight an order.
+
+    Nobody waits until `beyond`: what seems to was told to by a clock that has been put back since. Partners `without`
+    are passed over, so that the many postings of one that is away fill no place.
+    """
     marks = ", ".join("?" * len(OPEN_STATES))
+    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS passed(value)"
     rows = tx.rows(
-        f"SELECT {COLUMNS} FROM posting p WHERE state IN ({marks}) AND state <> 'refused' AND next_attempt_time <= ? "
+        f"SELECT {COLUMNS} FROM posting p WHERE state IN ({marks}) AND state <> 'refused' "
+        f"AND (next_attempt_time <= ? OR next_attempt_time > ?) AND partner_id NOT IN (SELECT value FROM {source}) "
         "AND NOT EXISTS (SELECT 1 FROM posting q WHERE q.partner_id = p.partner_id AND q.order_key = p.order_key "
         f"AND q.state IN ({marks}) AND q.posting_number < p.posting_number) ORDER BY posting_number LIMIT ?",
-        (*OPEN_STATES, at, *OPEN_STATES, most),
+        (*OPEN_STATES, at, beyond, json.dumps(without), *OPEN_STATES, most),
     )
     return [_row(row) for row in rows]
 

@@ -13,8 +13,9 @@ from tests.support.ports import free_port
 
 
 class Broker:
-    def __init__(self, home: Path, sync_interval: str = "always") -> None:
-        self.home, self.port, self._sync = home, free_port(), sync_interval
+    def __init__(self, home: Path, sync_interval: str = "always", max_file: str = "100G") -> None:
+        self.home, self.port = home, free_port()
+        self._sync, self._max_file = sync_interval, max_file
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -22,7 +23,7 @@ class Broker:
         self.home.mkdir(parents=True, exist_ok=True)
         configuration = self.home / "nats.conf"
         configuration.write_text(
-            f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.home / "js"}", max_file: 100G, '
+            f'listen: "127.0.0.1:{self.port}"\njetstream {{ store_dir: "{self.home / "js"}", max_file: {self._max_file}, '
             f"sync_interval: {self._sync} }}\n"
         )
         log = (self.home / "nats.log").open("ab")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmReceiptResponse
@@ -145,3 +147,8 @@ async def snapshot(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Everything in the database, for tests that nothing changed."""
     names = sa.inspect(database.engines[1]).get_table_names()
     return {name: sorted(map(repr, await rows(database, f"SELECT * FROM {name}"))) for name in sorted(names)}  # type: ignore[misc]
+
+
+def json_of(message: Message) -> str:
+    """Content as a person at the desk types it."""
+    return json_format.MessageToJson(message, indent=None)
