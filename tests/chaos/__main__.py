@@ -4,44 +4,102 @@ from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import sys
 import time
+from typing import Any
 
+from tests.chaos import books, checker, faults, mischief
+from tests.chaos.faults import Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge, running
+from tests.chaos.mischief import Tally, Worker
 from tests.chaos.shift import Stuck
 from tests.chaos.topology import ROOT, Place, free_base, table, uses
 
 FOLDER = ROOT / "var" / "chaos"
 TELL_SECONDS = 15.0
+WARM_UP = 500  # confirmations booked before the first fault
+NEW_BETWEEN_KILLS = 200
+WORKERS = 2
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="how long faults go on")
+    parser.add_argument(
+        "--kills", type=int, default=0, help="so many kills, each after 200 newly acknowledged; no other fault"
+    )
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--rate", type=float, default=220, help="confirmations a second that the load offers")
+    parser.add_argument("--calm", action="store_true", help="no faults: what the machine does by itself")
+    return parser.parse_args()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--rate", type=float, default=220, help="confirmations a second that the load offers")
-    told = parser.parse_args()
-    outcome = Outcome(told.seed)
+    told = arguments()
+    outcome, tally = Outcome(told.seed), Tally()
     place = Place(FOLDER / "run", table(free_base()))
-    with running(place, Plan(told.seed, told.rate, finish_seconds=told.minutes * 60 / 8), print) as run:
+    seconds = told.minutes * 60
+    with running(place, Plan(told.seed, told.rate, finish_seconds=seconds / 8), print) as run:
+        run.say(f"seed={told.seed}")
         try:
-            calm(run, told.minutes * 60)
-            run.say("load ends; all must come to rest")
+            mischief.wait_for_new(run, WARM_UP)
+            first, begun = run.acknowledged(), time.monotonic()
+            if told.kills:
+                mischief.kill_again_and_again(run, faults.kills(told.seed), told.kills, NEW_BETWEEN_KILLS, tally)
+            else:
+                trouble(run, tally, told.seed, seconds, is_calm=told.calm)
+            outcome.figures["acknowledged a second"] = round(
+                (run.acknowledged() - first) / (time.monotonic() - begun), 1
+            )
+            run.say("the last fault is over; all must come to rest")
+            settled = time.monotonic()
             run.settle()
+            outcome.figures["seconds to rest"] = round(time.monotonic() - settled, 1)
         except Stuck as stuck:
             outcome.stuck = str(stuck)
-        run.say(f"cpu seconds: {uses(run.crew)}")
+        outcome.figures |= figures(run, tally)
         judge(run, outcome)
     return tell(outcome)
 
 
-def calm(run: Run, seconds: float) -> None:
-    begun, first = time.monotonic(), run.acknowledged()
-    while time.monotonic() - begun < seconds:
-        time.sleep(min(TELL_SECONDS, seconds))
-        run.say(run.progress())
-    rate = (run.acknowledged() - first) / (time.monotonic() - begun)
-    run.say(f"{rate:.0f} newly acknowledged a second")
+def trouble(run: Run, tally: Tally, seed: int, seconds: float, *, is_calm: bool) -> None:
+    """Random faults for so long; the broker's store is lost at half time."""
+    workers = [Worker(run, faults.plan(seed, n), tally, n) for n in range(0 if is_calm else WORKERS)]
+    for worker in workers:
+        worker.start()
+    begun, told, is_lost = time.monotonic(), time.monotonic(), is_calm
+    try:
+        while time.monotonic() - begun < seconds:
+            time.sleep(0.5)
+            run.acknowledged()
+            failed = [worker.error for worker in workers if worker.error is not None]
+            if failed:
+                raise Stuck(f"a fault could not be ended: {failed[0]!r}")
+            if not is_lost and time.monotonic() - begun > seconds / 2:
+                is_lost = mischief.do(run, Fault("lost_store", "nats", 0.5), tally)
+            if time.monotonic() - told > TELL_SECONDS:
+                told = time.monotonic()
+                run.say(run.progress())
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def figures(run: Run, tally: Tally) -> dict[str, Any]:
+    found = checker.recoveries(run.place.home, tally.ends)
+    cut = statistics.quantiles(found, n=100) if len(found) > 1 else found * 99
+    return {
+        "faults": dict(sorted(tally.hit.items())),
+        "kills": dict(sorted(tally.killed.items())),
+        "ended by themselves": run.crew.ended,
+        "recovery p50 s": round(statistics.median(found), 2) if found else None,
+        "recovery p99 s": round(cut[98], 2) if cut else None,
+        "recoveries": len(found),
+        "booked": books.booked(run.place.home),
+        "load": run.load.counts() if run.load is not None else {},
+        "cpu seconds": uses(run.crew),
+    }
 
 
 def tell(outcome: Outcome) -> int:
@@ -51,6 +109,10 @@ def tell(outcome: Outcome) -> int:
             print(f"{kind}: {text}")
     if outcome.stuck:
         print(f"stuck: {outcome.stuck}")
+    told = outcome.figures
+    print("faults hit: " + " ".join(f"{kind}={count}" for kind, count in told["faults"].items()))
+    print(f"acknowledged {told.get('acknowledged a second')} a second; compared {outcome.verdict.compared}")
+    print(f"recovery p50={told['recovery p50 s']} s p99={told['recovery p99 s']} s n={told['recoveries']}")
     print(f"seed={outcome.seed}")
     print(outcome.verdict.line())
     return 0 if outcome.ok else 1

@@ -267,23 +267,24 @@ def _warehouse(home: Path, verdict: Verdict) -> None:
     verdict.same_sums("shipments", shipped, left)
 
 
-def recoveries(home: Path, ends: Iterable[tuple[float, Iterable[str]]]) -> list[float]:
-    """For the end of each fault and each plant that it touched: seconds until a confirmation that was begun
-    afterwards was acknowledged and stood in the hub's ledger. Never: left out, for the run was over."""
+def recoveries(home: Path, ends: Iterable[tuple[float, Iterable[tuple[str, str]]]]) -> list[float]:
+    """For the end of each fault, and each plant and door ("": any) that it touched: seconds until a confirmation that
+    was begun afterwards was acknowledged and stood in the hub's ledger. Never: left out, for the load was over."""
     journal = Journal.read(home / "load.jsonl")
     sql = "SELECT document_id, MIN(record_time) AS at FROM inventory_transactions GROUP BY document_id"
     ledger = {row["document_id"]: row["at"] / 1e6 for row in books.rows(home / "data" / "inventory.db", sql)}
     sql = "SELECT confirmation_id, operator_id, plant_id FROM confirmations"
-    known: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    known: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for row in books.rows(home / "data" / "production.db", sql):
         number = row["operator_id"]
         if number in journal.acked and row["confirmation_id"] in ledger:
+            said = journal.tried[number]
             done = max(journal.acked[number], ledger[row["confirmation_id"]])
-            known[row["plant_id"]].append((journal.tried[number]["at"], done))
+            known[row["plant_id"]].append((said["at"], done, said["door"]))
     found = []
-    for end, plants in ends:
-        for plant in plants:
-            after = [done - end for begun, done in known[plant] if begun >= end]
+    for end, touched in ends:
+        for plant, door in touched:
+            after = [done - end for begun, done, by in known[plant] if begun >= end and door in ("", by)]
             if after:
                 found.append(round(min(after), 2))
     return found
