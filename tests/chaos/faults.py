@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isthmus.events.v1.heartbeat_pb2 import RepeatRequest
-from tests.chaos import books
+from tests.chaos import books, power
 from tests.chaos.plants import PLANTS
 from tests.chaos.topology import BRIDGES, ERPS, HUB, OURS, PARTNERS, Crew, configure_broker
 
@@ -66,6 +66,14 @@ def kills(seed: int) -> Iterator[Fault]:
 
 def kill(crew: Crew, fault: Fault) -> None:
     crew.kill(fault.target)
+    time.sleep(fault.seconds)
+    crew.start_again(fault.target)
+
+
+def power_cut(crew: Crew, fault: Fault) -> None:
+    """kill -9, and what its database had not synced is lost."""
+    crew.kill(fault.target)
+    power.cut(crew.place.database(fault.target), crew.place.control / f"{fault.target}.unsynced")
     time.sleep(fault.seconds)
     crew.start_again(fault.target)
 
@@ -155,6 +163,7 @@ PROCESSES = [*HUB, *BRIDGES, "nats", "nats", "production", "inventory", *ERPS]
 NEAR = [*OURS, *PARTNERS]
 DOERS: dict[str, Callable[[Crew, Fault], None]] = {
     "kill": kill,
+    "power_cut": power_cut,
     "freeze": freeze,
     "cut": _wire("cut"),
     "silent": _wire("silent"),
@@ -169,6 +178,7 @@ DOERS: dict[str, Callable[[Crew, Fault], None]] = {
 }
 KINDS: dict[str, tuple[int, list[str], float]] = {  # weight in the plan, targets, longest time in seconds
     "kill": (34, PROCESSES, 1.5),
+    "power_cut": (8, list(OURS), 1.5),
     "freeze": (16, PROCESSES, 10.0),
     "cut": (6, NEAR, 6.0),
     "silent": (5, NEAR, 8.0),
@@ -181,4 +191,4 @@ KINDS: dict[str, tuple[int, list[str], float]] = {  # weight in the plan, target
     "lost_store": (0, ["nats"], 1.0),  # once, by the run itself
     "repeat": (8, list(PLANTS), 0.4),
 }
-ON_PROCESS = ("kill", "freeze", "full_database", "full_disk", "full_broker", "lost_store")
+ON_PROCESS = ("kill", "power_cut", "freeze", "full_database", "full_disk", "full_broker", "lost_store")

@@ -30,6 +30,7 @@ class Plan:
     rate: float = 220.0
     finish_seconds: float = 30.0
     drain_seconds: float = DRAIN_SECONDS
+    slips: str = ""  # mistakes of people that the load makes, and the support desk puts right
 
 
 @dataclass
@@ -70,7 +71,8 @@ class Run:
         self.crew.watch()
         self.say(f"{len(self.crew.specs)} processes are ready; orders go to the plants")
         open_shift(self.place)
-        self.load = LoadProcess(self.place, self.plan.rate, self.plan.seed, self.plan.finish_seconds)
+        plan = self.plan
+        self.load = LoadProcess(self.place, plan.rate, plan.seed, plan.finish_seconds, plan.slips)
         self.load_begun = time.monotonic()
         self.say(f"load begins: {self.plan.rate:.0f} confirmations/s wanted")
 

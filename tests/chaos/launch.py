@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from servicekit import database
-from tests.chaos import crash_points, planted
+from tests.chaos import crash_points, planted, power
 
 PAGES_MOST = 4294967294
 
@@ -39,6 +39,7 @@ def fill_disk_on_demand(full: Path) -> None:
 
 def main() -> None:
     name, control = os.environ["CHAOS_SERVICE"], Path(os.environ["CHAOS_CONTROL"])
+    power.watch(control / f"{name}.unsynced")
     fill_disk_on_demand(control / f"{name}.full")
     crash_points.wrap(name, control)
     planted.plant([bug for bug in os.environ.get("CHAOS_PATCHES", "").split(",") if bug])

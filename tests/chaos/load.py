@@ -26,6 +26,8 @@ UNDER_WAY_MOST = 250
 HOT_SHARE, CALL_SHARE, AGAIN_SHARE, PALLET_SHARE = 0.3, 0.5, 0.1, 0.01
 PALLET = 20
 LOTS_AN_ORDER = 3
+SLIP_SECONDS = 1.5
+SLIP = 5  # an operation that no order has
 PAUSES = (0.1, 0.2, 0.5, 1.0)
 
 
@@ -42,7 +44,7 @@ class Load:
     def __init__(self, told: argparse.Namespace) -> None:
         places = json.loads(told.places.read_text())
         self.rate, self.finishing = told.rate, told.finish_seconds
-        self.chance = random.Random(told.seed)
+        self.chance, self.slips = random.Random(told.seed), told.slips.split(",")
         self.journal = Journal(told.journal)
         self.call = CallDoor(places["production"])
         self.mes: dict[str, MesDoor] = {
@@ -59,7 +61,8 @@ class Load:
 
     # --- what is made
 
-    def _document(self, order: Order, kind: str) -> Document:
+    def _document(self, order: Order, kind: str, lot: str = "") -> Document:
+        """`lot`: that of what is weighed, where it is to be a new one."""
         plant = order.plant
         self.next[plant.plant_id] += 1
         count = self.next[plant.plant_id]
@@ -68,9 +71,9 @@ class Load:
         if kind == "piece":
             used = tuple((item, lots[count % len(lots)], quantity, unit) for item, lots, quantity, unit in plant.recipe)
             return Document(number, plant, order.order_id, first, 1, "", used, is_final=False)
-        lot = f"L-{order.order_id}-{count % LOTS_AN_ORDER}"
+        made = f"L-{order.order_id}-{count % LOTS_AN_ORDER}"
         good = PALLET if kind == "pallet" else 1
-        return Document(number, plant, order.order_id, last, good, lot, (), is_final=kind == "final")
+        return Document(number, plant, order.order_id, last, good, made, (), is_final=kind == "final")
 
     def _pick(self) -> Order | None:
         pool = [order for order in self.orders if order.is_open]
@@ -82,13 +85,14 @@ class Load:
 
     # --- how it enters
 
-    async def _enter(self, order: Order, kind: str, *, by_call: bool) -> None:
-        document = self._document(order, kind)
+    async def _enter(self, order: Order, kind: str, lot: str = "", *, by_call: bool) -> None:
+        document = self._document(order, kind, lot)
         door = "call" if by_call else "mes"
         order.under_way += 1
         try:
             more = {"order": order.order_id, "door": door, "good": document.good, "lot": document.lot}
-            more |= {"operation": document.operation, "is_final": document.is_final}
+            right = document.operation - (SLIP if kind == "operation" else 0)  # as a person will put it right
+            more |= {"operation": right, "is_final": document.is_final}
             await self.journal.write("try", document.number, **more)
             if by_call:
                 await self._call(document)
@@ -152,7 +156,7 @@ class Load:
     async def run(self) -> None:
         for door in self.mes.values():
             await door.learn_orders()
-        finishing = asyncio.create_task(self._finish_some())
+        finishing = asyncio.gather(self._finish_some(), self._slip())
         begun, made = time.monotonic(), 0
         while not self.stopping.is_set():
             due = int((time.monotonic() - begun) * self.rate) - made
@@ -178,6 +182,20 @@ class Load:
         part = self.status.with_suffix(".part")
         part.write_text(json.dumps({**self.counts, "under_way": len(self.tasks), "at": time.time()}))
         part.replace(self.status)
+
+    async def _slip(self) -> None:
+        """Now and then someone names an operation that is none, or the wrong unit; the support desk puts it right."""
+        chance = random.Random(len(self.orders))
+        count = 0
+        while self.slips != [""]:
+            await asyncio.sleep(SLIP_SECONDS)
+            count += 1
+            if "operation" in self.slips:
+                self._begin(chance.choice([o for o in self.orders if o.is_open]), "operation", by_call=False)
+            if "unit" in self.slips:  # production takes it, for the order has no other unit yet; the ledger does not
+                one, other = chance.sample([o for o in self.orders if not o.plant.has_erp], 2)
+                await self._enter(one, "piece", f"U-{count}", by_call=True)
+                await self._enter(other, "unit", f"U-{count}", by_call=True)
 
     async def _finish_some(self) -> None:
         """One cold order after another is completed while the load goes on, as far as half of them."""
@@ -205,6 +223,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=220)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--finish-seconds", type=float, default=30)
+    parser.add_argument("--slips", default="", help="mistakes of people: operation, unit")
     told = parser.parse_args()
 
     async def serve() -> None:

@@ -1,7 +1,8 @@
 """The wires of the harness: one process that forwards TCP and does to it what bad lines do, told so over HTTP.
 
 `POST /<link> {"mode": ...}`: open, cut (connections torn down, new ones refused), silent (held, both ways), half (the far
-end is gone and the near end does not know), delay (each piece late by `seconds`), trickle (`bytes` a second).
+end is gone and the near end does not know), delay (each piece late by `seconds`), trickle (`bytes` a second), stale (what
+the connections of now carry is held, new ones are well: old messages arrive when a new connection has gone on).
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from starlette.routing import Route
 
 CHUNK = 65536
 TRICKLE_TICK = 0.05
-MODES = ("open", "cut", "silent", "half", "delay", "trickle")
+MODES = ("open", "cut", "silent", "half", "delay", "trickle", "stale")
 
 
 @dataclass(eq=False)
 class Pair:
     near: asyncio.StreamWriter
     far: asyncio.StreamWriter
+    is_stale: bool = False  # what it carries is held
     is_lost: bool = False  # the far end was torn down while the near end was kept in the dark
 
 
@@ -52,7 +54,8 @@ class Link:
             if mode == "cut" or (mode == "open" and pair.is_lost):
                 pair.near.transport.abort()
                 pair.far.transport.abort()
-            elif mode == "half":
+            pair.is_stale = mode == "stale"
+            if mode == "half":
                 pair.is_lost = True
                 pair.far.transport.abort()
 
@@ -74,6 +77,8 @@ class Link:
     async def _pump(self, pair: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
+                while pair.is_stale:
+                    await self.healed.wait()
                 if not pair.is_lost:
                     await self._forward(data, writer)
         if pair.is_lost:  # the near end hears nothing of it until the wire is mended

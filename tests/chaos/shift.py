@@ -95,7 +95,7 @@ def hold_staging(place: Place) -> None:
 
 
 class LoadProcess:
-    def __init__(self, place: Place, rate: float, seed: int, finish_seconds: float) -> None:
+    def __init__(self, place: Place, rate: float, seed: int, finish_seconds: float, slips: str) -> None:
         home = place.home
         self.journal, self.status = home / "load.jsonl", home / "load.json"
         mes = {
@@ -107,14 +107,11 @@ class LoadProcess:
         }
         places = {"production": place.address("production"), "mes": mes, "orders": orders_of(place)}
         (home / "places.json").write_text(json.dumps(places))
+        command = [PYTHON, "-m", "tests.chaos.load", "--places", str(home / "places.json"), "--slips", slips]
+        command += ["--journal", str(self.journal), "--status", str(self.status), "--rate", str(rate)]
+        command += ["--seed", str(seed), "--finish-seconds", str(finish_seconds)]
         with (home / "logs" / "load.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [PYTHON, "-m", "tests.chaos.load", "--places", str(home / "places.json")]
-                + ["--journal", str(self.journal), "--status", str(self.status), "--rate", str(rate)]
-                + ["--seed", str(seed), "--finish-seconds", str(finish_seconds)],
-                stdout=log,
-                stderr=log,
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def counts(self) -> dict[str, Any]:
         return json.loads(self.status.read_text()) if self.status.exists() else {}

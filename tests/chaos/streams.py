@@ -1,0 +1,61 @@
+"""Reads a whole stream by the broker's own text protocol, standard library only: what was told, as it stands there."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chaos.books import fields
+
+SEQUENCE = 7  # the envelope's field
+PAGE = 500
+
+
+class Broker:
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._file = self._socket.makefile("rb")
+        self._file.readline()  # INFO
+        self._say('CONNECT {"verbose":false,"headers":true,"no_responders":true}')
+        self._say("SUB answers 1")
+
+    def _say(self, line: str, body: bytes | None = None) -> None:
+        self._socket.sendall(line.encode() + b"\r\n" + (body + b"\r\n" if body is not None else b""))
+
+    def _messages(self) -> Iterator[tuple[str, bytes]]:
+        """(subject, payload) of what comes."""
+        while True:
+            words = self._file.readline().split()
+            if words and words[0] == b"PING":
+                self._say("PONG")
+            elif words and words[0] in (b"MSG", b"HMSG"):
+                body = self._file.read(int(words[-1]))
+                self._file.read(2)
+                head = int(words[-2]) if words[0] == b"HMSG" else 0
+                yield words[1].decode(), body[head:]
+            elif not words:
+                raise ConnectionError("the broker hung up")
+
+    def ask(self, subject: str, request: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps(request).encode()
+        self._say(f"PUB {subject} answers {len(body)}", body)
+        found: dict[str, Any] = json.loads(next(self._messages())[1])
+        if "error" in found:
+            raise LookupError(found["error"]["description"])
+        return found
+
+    def numbers(self, stream: str) -> list[int]:
+        """The producer's numbers of its facts, in the order of the stream."""
+        count = self.ask(f"$JS.API.STREAM.INFO.{stream}", {})["state"]["messages"]
+        self._say("SUB facts 2")
+        config = {"deliver_subject": "facts", "deliver_policy": "all", "ack_policy": "none"}
+        self.ask(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
+        found = []
+        for _ in range(count):
+            subject, body = next(self._messages())
+            if not subject.endswith("relay.heartbeat"):
+                found.append(next(value for number, value in reversed(list(fields(body))) if number == SEQUENCE))
+        self._socket.close()
+        return found
