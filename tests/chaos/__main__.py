@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+from deploy.local.processes import DidNotStart
 from tests.chaos import books, checker, faults, mischief
 from tests.chaos.faults import Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge, running
@@ -56,7 +57,7 @@ def main() -> int:
             settled = time.monotonic()
             run.settle()
             outcome.figures["seconds to rest"] = round(time.monotonic() - settled, 1)
-        except Stuck as stuck:
+        except (Stuck, DidNotStart) as stuck:
             outcome.stuck = str(stuck)
         outcome.figures |= figures(run, tally)
         judge(run, outcome)

@@ -128,12 +128,17 @@ def _contents(verdict: Verdict, journal: Journal, hub: Mapping[str, Any], story:
             verdict.say("unbalanced", [f"{row['operator_id']} is booked as {booked}, {used}"])
 
 
+def _standing(hub: Mapping[str, Any]) -> list[Any]:
+    """Confirmations that were not taken back."""
+    return [row for row in hub.values() if not row["is_reversed"]]
+
+
 def _production_sums(home: Path, verdict: Verdict, hub: Mapping[str, Any]) -> None:
     """An order's running figures are the sums of its confirmations."""
     by_operation: Sums = defaultdict(Decimal)
     by_order: Sums = defaultdict(Decimal)
     totals: Sums = defaultdict(Decimal)
-    for row in hub.values():
+    for row in _standing(hub):
         order, good = row["work_order_id"], Decimal(row["good"]) / SCALE
         by_operation[order, str(row["operation_sequence"])] += good
         for item, lot, amount, _ in json.loads(row["consumptions"]):
@@ -187,9 +192,10 @@ def _inventory(home: Path, verdict: Verdict, hub: Mapping[str, Any], story: Mapp
     path = home / "data" / "inventory.db"
     lines = books.rows(path, "SELECT * FROM inventory_transactions")
     of_orders = [line for line in lines if line["movement"] in ("consumption", "output", "scrap")]
-    verdict.same_set("bookings in the ledger", hub, dict.fromkeys((line["document_id"] for line in of_orders), 1))
+    documents = (line["document_id"].removesuffix("/reversed") for line in of_orders)
+    verdict.same_set("bookings in the ledger", hub, dict.fromkeys(documents, 1))
     wanted: Sums = defaultdict(Decimal)
-    for row in hub.values():
+    for row in _standing(hub):
         for item, lot, amount, _ in json.loads(row["consumptions"]):
             wanted[row["work_order_id"], item, lot] -= Decimal(amount)
         if row["output_lot_id"]:
@@ -207,6 +213,16 @@ def _inventory(home: Path, verdict: Verdict, hub: Mapping[str, Any], story: Mapp
         tuple(s[n] for n in places): Decimal(s["quantity"]) / SCALE for s in books.rows(path, "SELECT * FROM stocks")
     }
     verdict.same_sums("stock", ledger, stocks)
+
+
+def stream_in_order(verdict: Verdict, slot: str, numbers: Iterable[int]) -> None:
+    """Where nobody asked for a repeat and nothing was lost, a stream holds each fact once and in order."""
+    last = 0
+    for number in numbers:
+        if number != last + 1:
+            verdict.say("inverted", [f"stream {slot}: {number} stands behind {last}"])
+        last = number
+    verdict.compared[f"stream {slot}"] = last
 
 
 def _conflicts(home: Path, verdict: Verdict) -> None:

@@ -229,14 +229,3 @@ MesDoor = RestDoor | StagingDoor
 
 def known_orders(doors: Mapping[str, MesDoor]) -> int:
     return sum(len(door.orders) for door in doors.values())
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """A journal's lines; the last one may be cut off."""
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found

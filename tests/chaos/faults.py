@@ -174,6 +174,7 @@ DOERS: dict[str, Callable[[Crew, Fault], None]] = {
     "full_disk": full_disk,
     "full_broker": full_broker,
     "lost_store": lost_store,
+    "stale": _wire("stale"),
     "repeat": repeat,
 }
 KINDS: dict[str, tuple[int, list[str], float]] = {  # weight in the plan, targets, longest time in seconds
@@ -185,6 +186,7 @@ KINDS: dict[str, tuple[int, list[str], float]] = {  # weight in the plan, target
     "half": (5, NEAR, 8.0),
     "delay": (4, NEAR, 6.0),
     "trickle": (4, NEAR, 5.0),
+    "stale": (4, NEAR, 14.0),
     "full_database": (8, list(OURS), 5.0),
     "full_disk": (5, list(OURS), 5.0),
     "full_broker": (2, ["nats"], 5.0),

@@ -14,6 +14,7 @@ from typing import Any
 from deploy.local.processes import sweep, write_json
 from tests.chaos import books, checker
 from tests.chaos.checker import Verdict
+from tests.chaos.desk import Desk
 from tests.chaos.plants import PLANTS, story
 from tests.chaos.shift import LoadProcess, Stuck, open_shift
 from tests.chaos.topology import Crew, Place, prepare
@@ -60,7 +61,7 @@ class Run:
         self.begun = time.monotonic()
         self.crew = Crew(place)
         self.load: LoadProcess | None = None
-        self.load_begun = 0.0
+        self.desk: Desk | None = None
 
     def say(self, text: str) -> None:
         sys.stdout.write(f"{time.monotonic() - self.begun:6.1f} s  {text}\n")
@@ -73,7 +74,6 @@ class Run:
         open_shift(self.place)
         plan = self.plan
         self.load = LoadProcess(self.place, plan.rate, plan.seed, plan.finish_seconds, plan.slips)
-        self.load_begun = time.monotonic()
         self.say(f"load begins: {self.plan.rate:.0f} confirmations/s wanted")
 
     def acknowledged(self) -> int:
@@ -91,9 +91,13 @@ class Run:
         )
 
     def settle(self) -> None:
-        """End the load and wait until nothing is under way. Raises Stuck with what is left."""
+        """End the load and let everything come to rest. Raises Stuck."""
         assert self.load is not None
         self.load.finish(self.plan.drain_seconds)
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until nothing is under way, anywhere. Raises Stuck with what is left."""
         deadline, calm_since = time.monotonic() + self.plan.drain_seconds, 0.0
         last: dict[str, int] = {"nothing was looked at": 1}
         while time.monotonic() < deadline:
@@ -125,6 +129,8 @@ def running(place: Place, plan: Plan, say: Callable[[str], None] | None = None) 
         if run.load is not None and run.load.process.poll() is None:
             run.load.process.kill()
             run.load.process.wait()
+        if run.desk is not None:
+            run.desk.end()
         run.crew.end()
         sweep(place.home)
 
@@ -133,4 +139,7 @@ def judge(run: Run, outcome: Outcome) -> None:
     """Compare all books of a system at rest."""
     place = run.place
     erps = {plant: "" for plant, shape in PLANTS.items() if shape.has_erp and place.has(f"erp-{plant}")}
-    outcome.verdict = checker.check(place.home, story(), erps)
+    try:
+        outcome.verdict = checker.check(place.home, story(), erps)
+    except sqlite3.DatabaseError as error:
+        outcome.stuck = f"a database can't be read: {error}. {outcome.stuck}"

@@ -20,7 +20,8 @@ LAYOUT = struct.Struct("<qq")
 METHODS = ["version", "close", "read", "write", "truncate", "sync", "size", *(f"more{n}" for n in range(12))]
 WRITE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
 SYNC = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
-OPEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+# The name stays a bare pointer: SQLite goes on using the very bytes that it gave.
+OPEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
 class Methods(ctypes.Structure):
@@ -66,7 +67,7 @@ def watch(unsynced: Path) -> None:
     real_open = OPEN(original.open)
     made: dict[int, Methods] = {}
 
-    def opened(vfs: int, name: bytes, file: int, flags: int, out: int) -> int:
+    def opened(vfs: int, name: int, file: int, flags: int, out: int) -> int:
         code = int(real_open(vfs, name, file, flags, out))
         if code == 0 and flags & OPEN_WAL:
             head = ctypes.cast(file, ctypes.POINTER(File)).contents

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -35,6 +36,10 @@ def wait(what: str, until: Callable[[], Any], patience: float = PATIENCE) -> Any
             raise Stuck(f"waited {patience:.0f} s in vain: {what}")
         time.sleep(0.2)
     return answer
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def orders_of(place: Place) -> list[str]:

@@ -1,0 +1,223 @@
+"""`make chaos-selftest`: is the harness blind? Each planted bug in turn, provoked on purpose; and the same without it.
+
+A bug counts as caught when the checker finds something wrong, or the system never comes to rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.processes import DidNotStart, write_json
+from isthmus.production.v1 import production_service_pb2 as messages
+from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
+from servicekit.domain import BusinessKey
+from servicekit.wire import key_message
+from tests.chaos import books, checker, faults, mischief, shift
+from tests.chaos.desk import Desk
+from tests.chaos.faults import Fault
+from tests.chaos.harness import Outcome, Plan, Run, judge, running
+from tests.chaos.planted import BUGS
+from tests.chaos.shift import Stuck
+from tests.chaos.streams import Broker
+from tests.chaos.topology import ROOT, Place, free_base, table
+
+FOLDER = ROOT / "var" / "chaos-selftest"
+PLANT = ("nats", "wires", "mes-graz", "master_data", "production", "inventory", "edge_bridge-graz")
+WITH_ERP = ("nats", "wires", "mes-aachen", "erp-aachen", "wms", "master_data", "production", "inventory", "gateway")
+CONFIRMATIONS = 400
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What provokes a bug. `act`: under load. `after`: when the load is over and all is at rest."""
+
+    name: str
+    act: Callable[[Run], None]
+    parts: tuple[str, ...] = PLANT
+    slips: str = ""
+    after: Callable[[Run], None] | None = None
+    strict: bool = False  # no repeats are asked for: streams must hold each fact once
+    rate: float = 60.0
+
+
+def work(run: Run) -> None:
+    mischief.wait_for_new(run, CONFIRMATIONS)
+
+
+def crash(service: str, point: str, times: int = 3) -> Callable[[Run], None]:
+    """The service dies at this point, again and again."""
+
+    def act(run: Run) -> None:
+        for _ in range(times):
+            mischief.wait_for_new(run, 100)
+            (run.place.control / f"{service}.at.{point}").touch()
+            shift.wait(
+                f"{service} dies at {point}", lambda: not (run.place.control / f"{service}.at.{point}").exists(), 20
+            )
+        run.crew.wait_ready(service)
+
+    return act
+
+
+def old_connection(run: Run) -> None:
+    """What production's connection carries is held until a new one has long gone on."""
+    for _ in range(2):
+        mischief.wait_for_new(run, 100)
+        faults.DOERS["stale"](run.crew, Fault("stale", "production", 14))
+    mischief.wait_for_new(run, 100, 30)
+
+
+def people(run: Run) -> None:
+    """Slips and a support desk."""
+    desk = Desk(run.place)
+    desk.start()
+    shift.wait("the desk has put five slips right", lambda: desk.released >= 5, 40)
+    run.desk = desk
+
+
+def power_cuts(run: Run) -> None:
+    for _ in range(3):
+        mischief.wait_for_new(run, 100)
+        faults.DOERS["power_cut"](run.crew, Fault("power_cut", "production", 0.2))
+        run.crew.wait_ready("production")
+    mischief.wait_for_new(run, 100, 20)
+
+
+def correction(run: Run) -> None:
+    """An order that the ERP has completed is corrected; the gateway dies when the ERP has booked that, and does not know it."""
+    wish = run.place.control / "gateway.at.after foreign booking"
+    with grpc.insecure_channel(run.place.address("production")) as channel:
+        production = ProductionServiceStub(channel)
+        last = [line for line in shift.read_lines(run.load.journal) if line.get("is_final")][-1]
+        order = last["order"]
+        row = next(r for r in books.rows(run.place.database("production"), "SELECT * FROM confirmations") if r["is_final"]
+                   and r["work_order_id"] == order)  # fmt: skip
+        wish.touch()
+        key = BusinessKey(row["source_system"], row["document_type"], row["document_number"])
+        reversal = messages.ReverseConfirmationRequest(
+            business_key=key_message(BusinessKey("planner", "reversal", "1")), plant_id="aachen",
+            confirmation_key=key_message(key), reversal_reason="miscounted")  # fmt: skip
+        production.ReverseConfirmation(reversal, timeout=10)
+        shift.wait("the gateway dies after the ERP has booked", lambda: not wish.exists(), 60)
+        number = "aachen-final-again"
+        again = messages.ConfirmOperationRequest(
+            business_key=key_message(BusinessKey("app-aachen", "confirmation", number))
+        )
+        said = again.confirmation
+        said.plant_id, said.work_order_id, said.operation_sequence = "aachen", order, row["operation_sequence"]
+        said.good_quantity.value, said.good_quantity.unit_code, said.operator_id = "1", "C62", number
+        said.output_lot_id, said.is_final = last["lot"], True
+        said.occur_time.FromMicroseconds(row["occur_time"])
+        production.ConfirmOperation(again, timeout=10)
+    with run.load.journal.open("a") as journal:
+        told = {**last, "number": number, "door": "call", "at": time.time()}
+        journal.write(json.dumps(told) + "\n" + json.dumps({"what": "ack", "number": number, "at": time.time()}) + "\n")
+
+
+CALM = Scenario("load with repeats", work)
+SCENARIOS = {
+    "no_claim": CALM,
+    "position_before_commit": Scenario("inventory dies before it commits", crash("inventory", "before commit")),
+    "publish_before_commit": Scenario("production dies before it commits", crash("production", "facts numbered")),
+    "no_fence": Scenario("an old connection speaks late", old_connection, strict=True),
+    "no_order": CALM,
+    "pass_parked_head": Scenario("a person's slip parks a lane", people, slips="operation"),
+    "corrected_head_again": Scenario("a slip is put right in the ledger", people, slips="unit"),
+    "resend_unknown": Scenario(
+        "the gateway dies after the ERP has booked", work, WITH_ERP + ("edge_bridge-aachen",), after=correction, rate=30
+    ),
+    "synchronous_off": Scenario("power cuts", power_cuts),
+}
+SERVICES = {
+    "no_order": "inventory",
+    "corrected_head_again": "inventory",
+    "position_before_commit": "inventory",
+    "resend_unknown": "gateway",
+}
+
+
+def play(scenario: Scenario, bug: str, seed: int) -> Outcome:
+    """One scenario with a bug, or with none."""
+    service = SERVICES.get(bug, "production")
+    place = Place(FOLDER / "run", table(free_base()), frozenset(scenario.parts), {service: bug} if bug else {})
+    plan = Plan(
+        seed, scenario.rate, finish_seconds=10**6, drain_seconds=60.0 if scenario.after else 40.0, slips=scenario.slips
+    )
+    if not bug:
+        plan = replace(plan, drain_seconds=120.0)
+    outcome = Outcome(seed)
+    with running(place, plan) as run:
+        try:
+            scenario.act(run)
+            run.settle()
+            if scenario.after is not None:
+                scenario.after(run)
+                run.rest()
+        except (Stuck, DidNotStart) as stuck:
+            outcome.stuck = str(stuck)
+        judge(run, outcome)
+        if scenario.strict:
+            for slot in ("production-graz", "edge_bridge-graz"):
+                checker.stream_in_order(outcome.verdict, slot, Broker(place.ports["nats"]).numbers(slot))
+    return outcome
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make chaos-selftest", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="one bug by name")
+    told = parser.parse_args()
+    console, rows = Console(width=150), []
+    clean: dict[str, Outcome] = {}
+    for bug in [told.only] if told.only else list(BUGS):
+        scenario = SCENARIOS[bug]
+        if scenario.name not in clean:
+            console.print(f"control: {scenario.name}")
+            clean[scenario.name] = play(scenario, "", told.seed)
+            console.print(f"  {clean[scenario.name].verdict.line()} {clean[scenario.name].stuck}")
+        console.print(f"planted: {bug}")
+        found = play(scenario, bug, told.seed)
+        console.print(f"  {found.verdict.line()} {found.stuck[-160:]}")
+        rows.append((bug, scenario.name, clean[scenario.name], found))
+    return tell(console, rows)
+
+
+def tell(console: Console, rows: list[tuple[str, str, Outcome, Outcome]]) -> int:
+    shown = Table("planted", "scenario", "without it", "with it", "caught", title="Selftest", title_justify="left")
+    report: list[dict[str, Any]] = []
+    for bug, name, clean, found in rows:
+        is_caught = clean.ok and not found.ok
+        words = found.verdict.line() + (" stuck" if found.stuck else "")
+        shown.add_row(
+            bug, name, "clean" if clean.ok else clean.verdict.line() + clean.stuck, words, "yes" if is_caught else "NO"
+        )
+        first = {kind: texts[:3] for kind, texts in found.verdict.wrong.items() if texts}
+        report.append(
+            {
+                "bug": bug,
+                "caught": is_caught,
+                "control": clean.verdict.line(),
+                "found": words,
+                "first": first,
+                "stuck": found.stuck,
+            }
+        )
+    console.print(shown)
+    caught = sum(row["caught"] for row in report)
+    write_json(FOLDER / "report.json", report)
+    console.print(f"planted={len(rows)} caught={caught}")
+    return 0 if caught == len(rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
