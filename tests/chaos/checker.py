@@ -102,8 +102,8 @@ def _documents(home: Path, verdict: Verdict, journal: Journal, hub: Mapping[str,
     at_hub = Counter(row["operator_id"] for row in hub.values())
     mes, plant = books.mes_reports(home), books.plant_ledger(home)
     acked_by_mes = {n: 1 for n in journal.acked if journal.tried[n]["door"] == "mes"}
-    verdict.same_set("acknowledged documents at the hub", dict.fromkeys(journal.acked, 1), {
-        n: c for n, c in at_hub.items() if n in journal.acked})  # fmt: skip
+    acked_at_hub = {n: c for n, c in at_hub.items() if n in journal.acked}
+    verdict.same_set("acknowledged documents at the hub", dict.fromkeys(journal.acked, 1), acked_at_hub)
     verdict.no_more("documents at the hub that nobody sent", journal.tried, at_hub)
     verdict.same_set(
         "acknowledged reports in the MES", acked_by_mes, {n: c for n, c in mes.items() if n in acked_by_mes}
@@ -147,13 +147,17 @@ def _production_sums(home: Path, verdict: Verdict, hub: Mapping[str, Any]) -> No
             by_order[(order,)] += good
             totals[order, "output", row["output_lot_id"], ""] += good
     path = home / "data" / "production.db"
-    verdict.same_sums("operations", by_operation, {
-        (r["work_order_id"], str(r["sequence"])): Decimal(r["good"]) / SCALE for r in books.rows(path, "SELECT * FROM operations")})  # fmt: skip
-    verdict.same_sums("orders", by_order, {
-        (r["work_order_id"],): Decimal(r["good"]) / SCALE for r in books.rows(path, "SELECT * FROM work_orders")})  # fmt: skip
-    verdict.same_sums("totals", totals, {
-        (r["work_order_id"], r["total_kind"], r["name"], r["lot_id"]): Decimal(r["quantity"]) / SCALE
-        for r in books.rows(path, "SELECT * FROM work_order_totals WHERE total_kind <> 'labour'")})  # fmt: skip
+    operations = books.rows(path, "SELECT * FROM operations")
+    orders = books.rows(path, "SELECT * FROM work_orders")
+    running = books.rows(path, "SELECT * FROM work_order_totals WHERE total_kind <> 'labour'")
+    verdict.same_sums(
+        "operations",
+        by_operation,
+        {(r["work_order_id"], str(r["sequence"])): Decimal(r["good"]) / SCALE for r in operations},
+    )
+    verdict.same_sums("orders", by_order, {(r["work_order_id"],): Decimal(r["good"]) / SCALE for r in orders})
+    names = ("work_order_id", "total_kind", "name", "lot_id")
+    verdict.same_sums("totals", totals, {tuple(r[n] for n in names): Decimal(r["quantity"]) / SCALE for r in running})
 
 
 def _facts(home: Path, verdict: Verdict, hub: Mapping[str, Any]) -> None:

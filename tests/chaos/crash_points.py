@@ -26,13 +26,13 @@ from servicekit.relay import Relay
 # Which services pass a point in a run: every one of them must have died there once.
 ALL = ("production", "inventory", "gateway", "operations", "edge_bridge-aachen", "edge_bridge-brno", "edge_bridge-graz")
 TELLERS = tuple(name for name in ALL if name != "operations")  # operations says nothing
-ASKERS = ("gateway", "edge_bridge-aachen")  # bridges post orders at the beginning only: see WHERE
+# Bridges ask their MES for something at the beginning of a run only, so the points of postings are the gateway's.
 POINTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "rows loaded": ("what a batch needs is read, nothing is decided", ALL),
     "facts numbered": ("all is written, nothing is committed", TELLERS),
     "before commit": ("the last statement is done", ALL),
     "after commit": ("committed, nobody knows", ALL),
-    "before answer": ("committed and passed to the relay, the caller has no answer", ("production", "inventory")),
+    "before answer": ("committed and passed to the relay, the caller has no answer", ("production",)),
     "before relay": ("facts are committed, the relay has not heard of them", TELLERS),
     "mid publish": ("the first message of an atomic batch is on its way", TELLERS),
     "before mark": ("the stream has the facts, the outbox does not know it", TELLERS),
@@ -44,8 +44,24 @@ POINTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "before foreign call": ("a posting is on record as sent, and is not", ("gateway",)),
     "after foreign draft": ("the partner has a draft, we have no record of it", ("gateway",)),
     "after foreign booking": ("the partner has booked, we have no record of it", ("gateway",)),
-    "lane worked off": ("a lane's head has taken effect, nothing is committed", ("production", "edge_bridge-aachen")),
+    "lane worked off": ("a lane's head has taken effect, nothing is committed", ("production", "inventory")),
 }
+
+
+def everywhere() -> list[tuple[str, str]]:
+    """Each point at each service that passes it."""
+    return [(service, point) for point, (_, services) in POINTS.items() for service in services]
+
+
+def wish(control: Path, service: str, point: str) -> Path:
+    return control / f"{service}.at.{point}"
+
+
+def hits(control: Path) -> set[tuple[str, str]]:
+    """Where services died."""
+    path = control / "hits"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {(line.split("\t")[0], line.split("\t")[1]) for line in lines}
 
 
 class Points:
@@ -53,12 +69,12 @@ class Points:
         self._service, self._control = service, control
 
     def reached(self, point: str) -> None:
-        wish = self._control / f"{self._service}.at.{point}"
-        if not wish.exists():
+        wanted = wish(self._control, self._service, point)
+        if not wanted.exists():
             return
-        wish.unlink(missing_ok=True)
-        with (self._control / "hits").open("a") as hits:
-            hits.write(f"{self._service}\t{point}\n")
+        wanted.unlink(missing_ok=True)
+        with (self._control / "hits").open("a") as told:
+            told.write(f"{self._service}\t{point}\n")
         os.kill(os.getpid(), signal.SIGKILL)
 
 

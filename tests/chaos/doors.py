@@ -207,13 +207,12 @@ class StagingDoor:
                 document.number,
             ),
         )
+        part = (
+            "INSERT INTO CONFIRM_PARTS_OUT (CONFIRM_ROW, ITEM, LOT, QTY, UOM) "
+            "SELECT MAX(ROW_ID), ?, ?, ?, ? FROM CONFIRM_OUT"
+        )
         parts = [
-            (
-                "INSERT INTO CONFIRM_PARTS_OUT (CONFIRM_ROW, ITEM, LOT, QTY, UOM) "
-                "SELECT MAX(ROW_ID), ?, ?, ?, ? FROM CONFIRM_OUT",
-                (item, lot or None, quantity, STAGING_UNITS[unit]),
-            )
-            for item, lot, quantity, unit in document.used
+            (part, (item, lot or None, quantity, STAGING_UNITS[unit])) for item, lot, quantity, unit in document.used
         ]
         rows = self._run(head, *parts, ("SELECT MAX(ROW_ID) FROM CONFIRM_OUT", ()))
         return str(rows[0][0])

@@ -85,10 +85,9 @@ class Run:
     def progress(self) -> str:
         assert self.load is not None
         counts = self.load.counts()
-        return (
-            f"acked {counts.get('acked', 0)}, booked {books.booked(self.place.home)}, sent twice "
-            f"{counts.get('again', 0)}, under way {counts.get('under_way', 0)}, held {counts.get('held', 0)}, tried again {counts.get('retries', 0)}"
-        )
+        told = ("acked", "again", "retries", "under_way", "held")
+        said = ", ".join(f"{name} {counts.get(name, 0)}" for name in told)
+        return f"{said}, booked {books.booked(self.place.home)}"
 
     def settle(self) -> None:
         """End the load and let everything come to rest. Raises Stuck."""

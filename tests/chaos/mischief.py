@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos import books, faults
+from tests.chaos import books, crash_points, faults
 from tests.chaos.faults import Fault
 from tests.chaos.harness import Run
 from tests.chaos.shift import Stuck
@@ -93,3 +95,50 @@ class Worker(threading.Thread):
     def end(self) -> None:
         self._over.set()
         self.join(180)
+
+
+CRASH_PATIENCE = 15.0  # in which a service should come by a point
+
+
+class Crasher(threading.Thread):
+    """Lets every service die at every named point that it passes, one after another; what did not come off is tried again."""
+
+    def __init__(self, run: Run, tally: Tally, seed: int) -> None:
+        super().__init__(name="crasher", daemon=True)
+        self._run, self._tally, self._over = run, tally, threading.Event()
+        self._todo = crash_points.everywhere()
+        random.Random(f"{seed}/points").shuffle(self._todo)
+
+    def run(self) -> None:
+        while self._todo and not self._over.is_set():
+            service, point = self._todo.pop(0)
+            if not self._crash(service, point):
+                self._todo.append((service, point))
+                self._over.wait(0.3)
+
+    def _crash(self, service: str, point: str) -> bool:
+        crew = self._run.crew
+        if not crew.take(service):
+            return False
+        wanted = crash_points.wish(self._run.place.control, service, point)
+        process = crew.one(service).process
+        try:
+            wanted.touch()
+            process.wait(CRASH_PATIENCE)
+            crew.start_again(service)
+        except subprocess.TimeoutExpired:
+            wanted.unlink(missing_ok=True)
+            return False
+        finally:
+            crew.give_back(service)
+        fault = Fault("crash_point", service, 0.0)
+        self._tally.note(fault)
+        self._run.say(f"crash_point {service}: {point}")
+        return (service, point) in crash_points.hits(self._run.place.control)
+
+    def missed(self) -> list[tuple[str, str]]:
+        return sorted(set(crash_points.everywhere()) - crash_points.hits(self._run.place.control))
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(60)

@@ -33,7 +33,18 @@ from tests.chaos.topology import ROOT, Place, free_base, table
 
 FOLDER = ROOT / "var" / "chaos-selftest"
 PLANT = ("nats", "wires", "mes-graz", "master_data", "production", "inventory", "edge_bridge-graz")
-WITH_ERP = ("nats", "wires", "mes-aachen", "erp-aachen", "wms", "master_data", "production", "inventory", "gateway")
+WITH_ERP = (
+    "nats",
+    "wires",
+    "mes-aachen",
+    "erp-aachen",
+    "wms",
+    "master_data",
+    "production",
+    "inventory",
+    "gateway",
+    "edge_bridge-aachen",
+)
 CONFIRMATIONS = 400
 
 
@@ -133,9 +144,7 @@ SCENARIOS = {
     "no_order": CALM,
     "pass_parked_head": Scenario("a person's slip parks a lane", people, slips="operation"),
     "corrected_head_again": Scenario("a slip is put right in the ledger", people, slips="unit"),
-    "resend_unknown": Scenario(
-        "the gateway dies after the ERP has booked", work, WITH_ERP + ("edge_bridge-aachen",), after=correction, rate=30
-    ),
+    "resend_unknown": Scenario("the gateway dies after the ERP has booked", work, WITH_ERP, after=correction, rate=30),
     "synchronous_off": Scenario("power cuts", power_cuts),
 }
 SERVICES = {
