@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from isthmus.production.v1 import production_service_pb2 as messages
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from servicekit.domain import BusinessKey
 from servicekit.wire import key_message
-from tests.chaos import books, checker, faults, mischief, shift
+from tests.chaos import books, checker, crash_points, faults, mischief, shift
 from tests.chaos.desk import Desk
 from tests.chaos.faults import Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge, running
@@ -71,13 +72,18 @@ def crash(service: str, point: str, times: int = 3) -> Callable[[Run], None]:
     def act(run: Run) -> None:
         for _ in range(times):
             mischief.wait_for_new(run, 100)
-            (run.place.control / f"{service}.at.{point}").touch()
-            shift.wait(
-                f"{service} dies at {point}", lambda: not (run.place.control / f"{service}.at.{point}").exists(), 20
-            )
-        run.crew.wait_ready(service)
+            die_at(run, service, point)
 
     return act
+
+
+def die_at(run: Run, service: str, point: str, patience: float = 30) -> None:
+    """Wish it, and wait until the service is there again."""
+    process = run.crew.one(service).process
+    crash_points.wish(run.place.control, service, point).touch()
+    shift.wait(f"{service} dies at {point}", lambda: process.poll() is not None, patience)
+    shift.wait(f"{service} is started again", lambda: run.crew.one(service).process is not process)
+    run.crew.wait_ready(service)
 
 
 def old_connection(run: Run) -> None:
@@ -106,20 +112,21 @@ def power_cuts(run: Run) -> None:
 
 def correction(run: Run) -> None:
     """An order that the ERP has completed is corrected; the gateway dies when the ERP has booked that, and does not know it."""
-    wish = run.place.control / "gateway.at.after foreign booking"
     with grpc.insecure_channel(run.place.address("production")) as channel:
         production = ProductionServiceStub(channel)
         last = [line for line in shift.read_lines(run.load.journal) if line.get("is_final")][-1]
         order = last["order"]
         row = next(r for r in books.rows(run.place.database("production"), "SELECT * FROM confirmations") if r["is_final"]
                    and r["work_order_id"] == order)  # fmt: skip
-        wish.touch()
         key = BusinessKey(row["source_system"], row["document_type"], row["document_number"])
         reversal = messages.ReverseConfirmationRequest(
             business_key=key_message(BusinessKey("planner", "reversal", "1")), plant_id="aachen",
             confirmation_key=key_message(key), reversal_reason="miscounted")  # fmt: skip
+        died = threading.Thread(target=die_at, args=(run, "gateway", "after foreign booking", 60))
+        died.start()
+        shift.wait("the wish stands", crash_points.wish(run.place.control, "gateway", "after foreign booking").exists)
         production.ReverseConfirmation(reversal, timeout=10)
-        shift.wait("the gateway dies after the ERP has booked", lambda: not wish.exists(), 60)
+        died.join()
         number = "aachen-final-again"
         again = messages.ConfirmOperationRequest(
             business_key=key_message(BusinessKey("app-aachen", "confirmation", number))
