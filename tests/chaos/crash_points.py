@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,19 +99,32 @@ def wrap(service: str, control: Path) -> None:
 
 
 def _around_commits(reached: Callable[[str], None]) -> None:
-    write = Database.write
+    """Of transactions that do business: that number facts, or move a reader's position."""
+    write, business = Database.write, threading.local()
 
     async def watched(self: Database, work: Callable[[Any], Any]) -> Any:
+        is_business = False
+
         def then(tx: Any) -> Any:
+            nonlocal is_business
+            business.is_seen = False
             result = work(tx)
-            reached("before commit")
+            is_business = business.is_seen
+            if is_business:
+                reached("before commit")
             return result
 
         result = await write(self, then)
-        reached("after commit")
+        if is_business:
+            reached("after commit")
         return result
 
+    def seen(*_: Any) -> None:
+        business.is_seen = True
+
     Database.write = watched  # type: ignore[method-assign]
+    _after(outbox, "append", lambda result, *_: seen() if result else None)
+    _after(position, "save", lambda result, tx, consumer, moved: seen() if moved else None)
 
 
 def _mid_publish(reached: Callable[[str], None]) -> Callable[..., None]:

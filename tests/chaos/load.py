@@ -68,9 +68,13 @@ class Load:
         count = self.next[plant.plant_id]
         number = f"{plant.plant_id}-{kind}-{count:07d}"
         first, last = plant.operations[0], plant.operations[-1]
-        if kind == "piece":
+        if kind in ("piece", "operation", "unit"):
             used = tuple((item, lots[count % len(lots)], quantity, unit) for item, lots, quantity, unit in plant.recipe)
-            return Document(number, plant, order.order_id, first, 1, "", used, is_final=False)
+            if lot:  # what is weighed is of a lot of its own, and its unit may be typed wrongly
+                said = "GRM" if kind == "unit" else "KGM"
+                used = tuple((i, lot, q, said) if u == "KGM" else (i, at, q, u) for i, at, q, u in used)
+            step = first + SLIP if kind == "operation" else first
+            return Document(number, plant, order.order_id, step, 1, "", used, is_final=False)
         made = f"L-{order.order_id}-{count % LOTS_AN_ORDER}"
         good = PALLET if kind == "pallet" else 1
         return Document(number, plant, order.order_id, last, good, made, (), is_final=kind == "final")

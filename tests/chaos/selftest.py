@@ -28,6 +28,7 @@ from tests.chaos.desk import Desk
 from tests.chaos.faults import Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge, running
 from tests.chaos.planted import BUGS
+from tests.chaos.plants import PLANTS
 from tests.chaos.shift import Stuck
 from tests.chaos.streams import Broker
 from tests.chaos.topology import ROOT, Place, free_base, table
@@ -111,42 +112,55 @@ def power_cuts(run: Run) -> None:
 
 
 def correction(run: Run) -> None:
-    """An order that the ERP has completed is corrected; the gateway dies when the ERP has booked that, and does not know it."""
+    """A piece of an order that the ERP has completed is taken back; the gateway dies when the ERP has booked that, and does
+    not know it. The order is completed again by another piece."""
+    rows = books.rows(run.place.database("production"), "SELECT * FROM confirmations WHERE output_lot_id = ''")
+    wrong = rows[0]
+    wish = crash_points.wish(run.place.control, "gateway", "after foreign booking")
+    died = threading.Thread(target=die_at, args=(run, "gateway", "after foreign booking", 60))
+    died.start()
+    shift.wait("the wish stands", wish.exists)
     with grpc.insecure_channel(run.place.address("production")) as channel:
         production = ProductionServiceStub(channel)
-        last = [line for line in shift.read_lines(run.load.journal) if line.get("is_final")][-1]
-        order = last["order"]
-        row = next(r for r in books.rows(run.place.database("production"), "SELECT * FROM confirmations") if r["is_final"]
-                   and r["work_order_id"] == order)  # fmt: skip
-        key = BusinessKey(row["source_system"], row["document_type"], row["document_number"])
+        key = BusinessKey(wrong["source_system"], wrong["document_type"], wrong["document_number"])
         reversal = messages.ReverseConfirmationRequest(
-            business_key=key_message(BusinessKey("planner", "reversal", "1")), plant_id="aachen",
-            confirmation_key=key_message(key), reversal_reason="miscounted")  # fmt: skip
-        died = threading.Thread(target=die_at, args=(run, "gateway", "after foreign booking", 60))
-        died.start()
-        shift.wait("the wish stands", crash_points.wish(run.place.control, "gateway", "after foreign booking").exists)
+            business_key=key_message(BusinessKey("planner", "reversal", "1")),
+            plant_id="aachen",
+            confirmation_key=key_message(key),
+            reversal_reason="miscounted",
+        )
         production.ReverseConfirmation(reversal, timeout=10)
         died.join()
-        number = "aachen-final-again"
-        again = messages.ConfirmOperationRequest(
-            business_key=key_message(BusinessKey("app-aachen", "confirmation", number))
-        )
-        said = again.confirmation
-        said.plant_id, said.work_order_id, said.operation_sequence = "aachen", order, row["operation_sequence"]
-        said.good_quantity.value, said.good_quantity.unit_code, said.operator_id = "1", "C62", number
-        said.output_lot_id, said.is_final = last["lot"], True
-        said.occur_time.FromMicroseconds(row["occur_time"])
-        production.ConfirmOperation(again, timeout=10)
+        production.ConfirmOperation(_last_piece(run, wrong), timeout=10)
+
+
+def _last_piece(run: Run, wrong: Any) -> messages.ConfirmOperationRequest:
+    """Another piece, which completes the order, and its lines in the journal."""
+    number, operation = "aachen-piece-again", PLANTS["aachen"].operations[-1]
+    request = messages.ConfirmOperationRequest(
+        business_key=key_message(BusinessKey("app-aachen", "confirmation", number))
+    )
+    said = request.confirmation
+    said.plant_id, said.work_order_id, said.operation_sequence = "aachen", wrong["work_order_id"], operation
+    said.good_quantity.value, said.good_quantity.unit_code = "0", "C62"
+    said.operator_id, said.is_final = number, True
+    for item, lot, quantity, unit in json.loads(wrong["consumptions"]):
+        line = said.consumptions.add(item_id=item, lot_id=lot)
+        line.quantity.value, line.quantity.unit_code = quantity, unit
+    said.occur_time.FromMicroseconds(wrong["occur_time"])
+    assert run.load is not None
+    told = {"order": wrong["work_order_id"], "door": "call", "good": 0, "lot": "", "operation": operation}
     with run.load.journal.open("a") as journal:
-        told = {**last, "number": number, "door": "call", "at": time.time()}
-        journal.write(json.dumps(told) + "\n" + json.dumps({"what": "ack", "number": number, "at": time.time()}) + "\n")
+        for line in ({"what": "try", **told}, {"what": "ack"}):
+            journal.write(json.dumps({**line, "number": number, "at": time.time()}) + "\n")
+    return request
 
 
 CALM = Scenario("load with repeats", work)
 SCENARIOS = {
     "no_claim": CALM,
-    "position_before_commit": Scenario("inventory dies before it commits", crash("inventory", "before commit")),
-    "publish_before_commit": Scenario("production dies before it commits", crash("production", "facts numbered")),
+    "position_before_commit": Scenario("inventory dies in the middle", crash("inventory", "rows loaded")),
+    "publish_before_commit": Scenario("production dies before it commits", crash("production", "before commit")),
     "no_fence": Scenario("an old connection speaks late", old_connection, strict=True),
     "no_order": CALM,
     "pass_parked_head": Scenario("a person's slip parks a lane", people, slips="operation"),
