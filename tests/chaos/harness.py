@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import sys
 import time
@@ -115,9 +116,15 @@ class Run:
         raise Stuck(f"not quiet {self.plan.drain_seconds:.0f} s after the last fault: {told}")
 
 
+def _end(number: int, _frame: object) -> None:
+    """Asked to end: everything that was started goes too."""
+    raise SystemExit(128 + number)
+
+
 @contextmanager
 def running(place: Place, plan: Plan, say: Callable[[str], None] | None = None) -> Iterator[Run]:
     """A prepared and started system with load on it; all of it is gone afterwards."""
+    signal.signal(signal.SIGTERM, _end)
     sweep(place.home)
     prepare(place, say or (lambda text: None))
     run = Run(place, plan)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,14 +16,15 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from sqlalchemy import event
 
-from servicekit import claims, database, lanes, position
+from servicekit import claims, database, lanes, position, poster, relay
 from servicekit.batch import Batch
 from servicekit.inbox import Inbox
 from servicekit.poster import Poster
 from servicekit.posting_table import PostingRow
 from servicekit.relay import Relay
 
-PUBLISHED_WITHIN = 0.3  # seconds that a publisher ahead of its commit waits for the broker
+TRIES_OF_ONE = 2  # a draft and its booking
+PUBLISHED_WITHIN = 1.0  # seconds that a publisher ahead of its commit waits for the broker
 
 
 def no_claim() -> None:
@@ -61,23 +63,32 @@ def position_before_commit() -> None:
 
 
 def publish_before_commit() -> None:
-    """Facts go to the broker while their transaction is still open."""
+    """A transaction hands its facts to the broker, waits until it has them, and commits then."""
     relays: list[tuple[Relay, asyncio.AbstractEventLoop]] = []
-    serve, save = Relay.serve, Batch.save
+    published: dict[str, int] = {}
+    serve, publish, save = Relay.serve, Relay._publish, Batch.save
+    relay.MARK_SECONDS = 5.0  # each mark would wait behind the transaction that waits for the relay
 
     async def known(self: Relay) -> None:
         relays.append((self, asyncio.get_running_loop()))
         await serve(self)
 
+    async def noting(self: Relay, slot: str, facts: Sequence[Any], last_sequence: int) -> int:
+        result = await publish(self, slot, facts, last_sequence)
+        published[slot] = facts[-1].sequence
+        return result
+
     def hasty(self: Batch) -> Any:
         stored = save(self)
         if stored and relays:
-            relay, loop = relays[0]
-            loop.call_soon_threadsafe(relay.told, stored)
-            time.sleep(PUBLISHED_WITHIN)
+            ours, loop = relays[0]
+            loop.call_soon_threadsafe(ours.told, stored)
+            deadline = time.monotonic() + PUBLISHED_WITHIN
+            while published.get(stored[-1].slot, 0) < stored[-1].sequence and time.monotonic() < deadline:
+                time.sleep(0.005)
         return stored
 
-    Relay.serve = known
+    Relay.serve, Relay._publish = known, noting
     Batch.save = hasty
 
 
@@ -142,12 +153,18 @@ def corrected_head_again() -> None:
 
 
 def resend_unknown() -> None:
-    """A posting without an answer is sent again, nobody looks."""
+    """A posting without an answer is sent again, as a new document; nobody looks whether the first one arrived."""
+    posting = poster._posting
 
     async def hasty(self: Poster, row: PostingRow, kind: Any) -> PostingRow | None:
         return await self._move(row, row.now("planned", looks=0, next_attempt_time=0))
 
+    def renamed(row: PostingRow) -> Any:
+        made = posting(row)
+        return made if row.attempts <= TRIES_OF_ONE else dataclasses.replace(made, key=f"{made.key}-{row.attempts}")
+
     Poster._look = hasty
+    poster._posting = renamed
 
 
 def synchronous_off() -> None:

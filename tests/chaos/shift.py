@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from deploy.local.processes import PART_OF
 from isthmus.masterdata.v1.masterdata_service_pb2 import RecordItemRequest
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.production.v1.production_service_pb2 import ReleaseWorkOrderRequest
@@ -116,7 +118,8 @@ class LoadProcess:
         command += ["--journal", str(self.journal), "--status", str(self.status), "--rate", str(rate)]
         command += ["--seed", str(seed), "--finish-seconds", str(finish_seconds)]
         with (home / "logs" / "load.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = {**os.environ, PART_OF: str(home)}
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def counts(self) -> dict[str, Any]:
         return json.loads(self.status.read_text()) if self.status.exists() else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ class Broker:
         self._file = self._socket.makefile("rb")
         self._file.readline()  # INFO
         self._say('CONNECT {"verbose":false,"headers":true,"no_responders":true}')
-        self._say(f"SUB answers {ANSWERS}")
+        self._inbox = f"answers.{secrets.token_hex(8)}"
+        self._say(f"SUB {self._inbox} {ANSWERS}")
         self._facts: deque[tuple[str, bytes]] = deque()
 
     def _say(self, line: str, body: bytes | None = None) -> None:
@@ -42,7 +44,7 @@ class Broker:
 
     def ask(self, subject: str, request: dict[str, Any]) -> dict[str, Any]:
         body = json.dumps(request).encode()
-        self._say(f"PUB {subject} answers {len(body)}", body)
+        self._say(f"PUB {subject} {self._inbox} {len(body)}", body)
         for subscription, subject_of_fact, payload in self._messages():
             if subscription != ANSWERS:
                 self._facts.append((subject_of_fact, payload))
@@ -56,8 +58,9 @@ class Broker:
     def numbers(self, stream: str) -> list[int]:
         """The producer's numbers of its facts, in the order of the stream."""
         count = self.ask(f"$JS.API.STREAM.INFO.{stream}", {})["state"]["messages"]
-        self._say("SUB facts 2")
-        config = {"deliver_subject": "facts", "deliver_policy": "all", "ack_policy": "none"}
+        place = f"facts.{secrets.token_hex(8)}"
+        self._say(f"SUB {place} 2")
+        config = {"deliver_subject": place, "deliver_policy": "all", "ack_policy": "none"}
         self.ask(f"$JS.API.CONSUMER.CREATE.{stream}", {"stream_name": stream, "config": config})
         found = []
         for _ in range(count):
