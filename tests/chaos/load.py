@@ -197,7 +197,9 @@ class Load:
             if "operation" in self.slips:
                 self._begin(chance.choice([o for o in self.orders if o.is_open]), "operation", by_call=False)
             if "unit" in self.slips:  # production takes it, for the order has no other unit yet; the ledger does not
-                one, other = chance.sample([o for o in self.orders if not o.plant.has_erp], 2)
+                # The first use of the lot is by an order whose ledger lane is never parked, so that its unit stands first.
+                one, *others = [o for o in self.orders if not o.plant.has_erp]
+                other = chance.choice(others)
                 await self._enter(one, "piece", f"U-{count}", by_call=True)
                 await self._enter(other, "unit", f"U-{count}", by_call=True)
 
