@@ -47,7 +47,7 @@ def main() -> int:
     outcome.figures["minutes"] = 0 if told.kills else told.minutes
     place = Place(told.folder / "run", table(free_base()))
     seconds = told.minutes * 60
-    plan = Plan(told.seed, told.rate, finish_seconds=seconds / 8, slips="operation,unit")
+    plan = Plan(told.seed, told.rate, finish_seconds=10 if told.kills else seconds / 8, slips="operation,unit")
     with running(place, plan, print) as run:
         run.say(f"seed={told.seed}")
         run.desk = Desk(place)
