@@ -60,7 +60,7 @@ protos-check: ## contracts are formatted, lint clean, unbroken, and the stubs ar
 
 # --- gates and tests
 
-.PHONY: fmt lint types test test-all check bench rule
+.PHONY: fmt lint types test test-all check bench chaos chaos-selftest rule
 fmt: setup-dev ## format the code
 	@$(B)/ruff format -q $(CODE) && $(B)/ruff check -q --fix-only $(CODE)
 
@@ -88,6 +88,12 @@ check: setup-dev ## static gates, then the tests: what CI runs
 bench: setup-dev ## speed, against what the machine allows and what others do; PARTS=rpc,latency,... picks, about 10 minutes without
 	@$(PYTHON) deploy/local/bootstrap.py bench
 	@$(B)/python -m tests.bench $(if $(PARTS),--parts $(PARTS))
+
+chaos: setup-dev ## kills, freezes, cuts and full disks under load, then all books compared; MINUTES=10 SEED= KILLS=
+	@$(B)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(KILLS),--kills $(KILLS))
+
+chaos-selftest: setup-dev ## is the harness blind? nine bugs are planted, each must be caught; about 12 minutes
+	@$(B)/python -m tests.chaos.selftest
 
 rule: ## where a rule is decided: make rule REASON=OVER_DELIVERY
 	@grep -rn --include='*.proto' --include='*.py' --exclude-dir=contracts '$(REASON)' protos services libs/servicekit tests | cut -c1-160

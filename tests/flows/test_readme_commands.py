@@ -9,10 +9,14 @@ import pytest
 
 from tests.support.readme import ROOT, blocks, commands, readmes
 
+CHAOS = "chaos/test_chaos.py"
 DEMO, SYSTEM, WHEEL = "flows/test_demo.py", "flows/test_local_system.py", "flows/test_contracts_wheel.py"
 RUN_BY = {  # the make targets run the command of the same name after set-up
     "make demo": f"{DEMO}: test_the_demo_holds_every_check_and_leaves_nothing_running",
     "make up": f"{SYSTEM}: test_up_changes_nothing_when_the_system_runs_already",
+    "make chaos": f"{CHAOS}: test_a_minute_of_every_kind_of_trouble_loses_and_doubles_nothing",
+    "make chaos KILLS=25": f"{CHAOS}: test_twenty_five_kills_under_load_lose_and_double_nothing",
+    "make chaos-selftest": f"{CHAOS}: test_every_planted_bug_is_caught",
     ".venv/bin/isthmus trace FA-000001": f"{SYSTEM}: test_an_order_is_told_from_release_to_completion_in_one_trace",
     ".venv/bin/isthmus lanes list": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
     ".venv/bin/isthmus postings gateway": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",

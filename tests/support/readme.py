@@ -14,6 +14,7 @@ FILES = (
     "services/*/README.md",
     "libs/*/README.md",
     "protos/README.md",
+    "tests/*/README.md",
 )
 PROGRAMS = r"(?:make|git|cd|docker|kubectl|pip|uv|curl|python3?|isthmus|buf|\.venv/bin/\S+|\./\S+)"
 COMMAND = re.compile(rf"^\s*(?:\$ )?((?:sudo )?(?:[A-Z_]+=\S+ )*{PROGRAMS}(?: .*|$))")

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import string
 import subprocess
 import sys
 import urllib.error
@@ -43,19 +44,23 @@ class SetupFailed(Exception):
     """A step of the ERP's set-up failed; the text says which and where its log is."""
 
 
-def prepare(plant_id: str, home: Path, port: int, progress: Progress, series: str = "") -> None:
+def prepare(
+    plant_id: str, home: Path, port: int, progress: Progress, series: str = "", seed: PlantSeed | None = None
+) -> None:
     """A seeded, stopped ERP in `home`: environment, database, configuration, seed.json (mode 600).
 
-    `series` puts the plant on another release than its own, as a rehearsal of an upgrade does.
+    `series` puts the plant on another release than its own, as a rehearsal of an upgrade does. `seed` fills the ERP with
+    something else than the demo's data, as a load test needs.
     """
-    seed = replace(PLANTS[plant_id], series=series or PLANTS[plant_id].series)
+    base = seed or PLANTS[plant_id]
+    seed = replace(base, series=series or base.series)
     lock = ROOT / "requirements" / f"tryton-{seed.series}.lock"
     if not lock.exists():
         raise SetupFailed(f"Tryton {seed.series} has no lock; there are {', '.join(known_series())}")
     environment = CACHE / f"{seed.series}-{_digest(lock.read_bytes())}"
     with _alone(environment):
         _environment(environment, lock, seed.series, progress)
-    sources = b"".join((HERE / name).read_bytes() for name in SEED_SOURCES)
+    sources = b"".join((HERE / name).read_bytes() for name in SEED_SOURCES) + repr(seed).encode()
     template = CACHE / f"{plant_id}-{seed.series}-{_digest(lock.read_bytes() + sources)}"
     with _alone(template):
         if not (template / "seed.json").exists():
@@ -103,6 +108,11 @@ def is_ready(port: int, series: str) -> bool:
         return False
 
 
+def password() -> str:
+    """One that the ERP takes: it refuses those in which too many characters come again, so here none does."""
+    return "".join(secrets.SystemRandom().sample(string.ascii_letters + string.digits, 24))
+
+
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:12]
 
@@ -133,7 +143,7 @@ def _seed_template(template: Path, environment: Path, seed: PlantSeed, progress:
     template.mkdir(parents=True)
     _configure(template, 0)
     (template / "erp.sqlite").touch()
-    passwords = {"admin": secrets.token_urlsafe(18), "gateway": secrets.token_urlsafe(18)}
+    passwords = {"admin": password(), "gateway": password()}
     _write_private(template / "admin.password", passwords["admin"] + "\n")
     progress(f"making the ERP database of {seed.plant_id} (Tryton {seed.series})")
     _run(

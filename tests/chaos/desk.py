@@ -1,0 +1,76 @@
+"""The support desk: a person who finds parked lanes, puts the head right, and releases them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import grpc
+
+from deploy.local import calls
+from isthmus.operations.v1 import lane_service_pb2 as messages
+from servicekit import clock
+from servicekit.domain import BusinessKey
+from servicekit.wire import key_message
+from tests.chaos.load import SLIP
+from tests.chaos.topology import Place
+
+EVERY = 1.0
+
+
+class Desk(threading.Thread):
+    """Looks after production and inventory until it is told to end. A service that is away is asked again later."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(name="desk", daemon=True)
+        self._place, self._over = place, threading.Event()
+        self.released = 0
+
+    def run(self) -> None:
+        while not self._over.wait(EVERY):
+            for service in ("production", "inventory"):
+                try:
+                    with calls.desk(self._place.ports, service) as desk:
+                        self._look(desk)
+                except grpc.RpcError:
+                    continue
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(30)
+
+    def _look(self, desk: Any) -> None:
+        wanted = messages.ListLanesRequest(state=messages.LANE_STATE_PARKED)
+        for lane in calls.pages(desk.ListLanes, wanted, "lanes"):
+            place = {"consumer": lane.consumer, "order_key": lane.order_key}
+            facts = desk.GetLane(messages.GetLaneRequest(**place), timeout=5).facts
+            if not facts:
+                continue
+            right = put_right(json.loads(facts[0].content_json))
+            if right is not None:
+                correction = messages.CorrectLaneFactRequest(
+                    business_key=_key("correction"), event_id=facts[0].event_id, content_json=json.dumps(right),
+                    correct_reason="typed wrongly", operator_id="desk", **place)  # fmt: skip
+                desk.CorrectLaneFact(correction, timeout=5)
+            release = messages.ReleaseLaneRequest(
+                business_key=_key("release"), release_reason="put right", operator_id="desk", **place)  # fmt: skip
+            self.released += int(desk.ReleaseLane(release, timeout=30).released_count > 0)
+
+
+def put_right(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The content as it was meant; None: it is right already, only its lane was not released yet."""
+    said = content["confirmation"]
+    is_wrong = False
+    if said["operationSequence"] % 10 == SLIP:
+        said["operationSequence"] -= SLIP
+        is_wrong = True
+    for used in said.get("consumptions", []):
+        if used["quantity"]["unitCode"] == "GRM":
+            used["quantity"]["unitCode"] = "KGM"
+            is_wrong = True
+    return content if is_wrong else None
+
+
+def _key(document: str) -> Any:
+    return key_message(BusinessKey("desk", document, clock.new_id()))

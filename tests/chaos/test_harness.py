@@ -1,0 +1,85 @@
+"""The harness's own parts: a plan that its seed makes, a power cut that costs what was not synced, a checker that counts."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import crash_points, faults, power
+from tests.chaos.checker import Verdict, stream_in_order
+from tests.chaos.faults import DOERS, KINDS
+from tests.chaos.planted import BUGS
+from tests.chaos.selftest import SCENARIOS
+from tests.chaos.topology import OURS
+
+WRITER = """
+import os, sqlite3, sys
+from pathlib import Path
+from tests.chaos import power
+home, synchronous = Path(sys.argv[1]), sys.argv[2]
+power.watch(home / "unsynced")
+connection = sqlite3.connect(home / "books.db", isolation_level=None)
+connection.execute("PRAGMA journal_mode=WAL")
+connection.execute("CREATE TABLE books (number INTEGER)")
+connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+connection.execute(f"PRAGMA synchronous={synchronous}")
+for number in range(200):
+    connection.execute("INSERT INTO books VALUES (?)", (number,))
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize(("synchronous", "left"), [("FULL", 200), ("OFF", 0)])
+def test_a_power_cut_costs_what_was_not_synced_and_nothing_else(tmp_path: Path, synchronous: str, left: int) -> None:
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), synchronous], check=False)
+    power.cut(tmp_path / "books.db", tmp_path / "unsynced")
+    with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM books").fetchone() == (left,)
+
+
+def test_a_seed_says_which_faults_come() -> None:
+    def first(seed: int, worker: int) -> list[faults.Fault]:
+        return list(islice(faults.plan(seed, worker), 50))
+
+    assert first(7, 0) == first(7, 0)
+    assert first(7, 0) != first(7, 1)
+    assert first(7, 0) != first(8, 0)
+
+
+def test_every_kind_of_fault_can_be_done_and_comes_up() -> None:
+    assert KINDS.keys() == DOERS.keys()
+    seen = {fault.kind for fault in islice(faults.plan(1, 0), 1000)}
+    assert seen == KINDS.keys() - {"lost_store"}
+
+
+def test_every_service_is_killed_within_one_round_of_kills() -> None:
+    assert {fault.target for fault in islice(faults.kills(1), 14)} >= {*OURS, "nats", "erp-aachen", "erp-brno"}
+
+
+def test_every_planted_bug_has_a_scenario() -> None:
+    assert BUGS.keys() == SCENARIOS.keys()
+    assert len(BUGS) == 9
+
+
+def test_every_crash_point_is_at_services_that_run() -> None:
+    assert {service for service, _ in crash_points.everywhere()} <= set(OURS)
+
+
+def test_the_checker_tells_lost_twice_and_from_nowhere() -> None:
+    verdict = Verdict()
+    verdict.same_set("documents", {"A": 1, "B": 1, "C": 1}, {"B": 2, "C": 1, "D": 1})
+    assert verdict.line() == "lost=1 duplicated=1 phantom=1 inverted=0 unbalanced=0"
+    assert not verdict.is_clean
+
+
+@pytest.mark.parametrize(("numbers", "wrong"), [([1, 2, 3], 0), ([1, 2, 2, 3], 1), ([1, 3, 2], 2), ([2, 3], 1)])
+def test_a_stream_with_a_fact_twice_or_out_of_order_is_told(numbers: list[int], wrong: int) -> None:
+    verdict = Verdict()
+    stream_in_order(verdict, "production-graz", numbers)
+    assert len(verdict.wrong["inverted"]) == wrong
