@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -30,32 +31,38 @@ class Desk(threading.Thread):
     def run(self) -> None:
         while not self._over.wait(EVERY):
             for service in ("production", "inventory"):
-                try:
-                    with calls.desk(self._place.ports, service) as desk:
-                        self._look(desk)
-                except grpc.RpcError:
-                    continue
+                for lane in self._parked(service):
+                    with suppress(grpc.RpcError), calls.desk(self._place.ports, service) as desk:
+                        self._release(desk, lane)  # what fails does not keep the other lanes waiting
+
+    def _parked(self, service: str) -> list[Any]:
+        wanted = messages.ListLanesRequest(state=messages.LANE_STATE_PARKED)
+        with suppress(grpc.RpcError), calls.desk(self._place.ports, service) as desk:
+            return list(calls.pages(desk.ListLanes, wanted, "lanes"))
+        return []
 
     def end(self) -> None:
         self._over.set()
         self.join(30)
 
-    def _look(self, desk: Any) -> None:
-        wanted = messages.ListLanesRequest(state=messages.LANE_STATE_PARKED)
-        for lane in calls.pages(desk.ListLanes, wanted, "lanes"):
-            place = {"consumer": lane.consumer, "order_key": lane.order_key}
-            facts = desk.GetLane(messages.GetLaneRequest(**place), timeout=5).facts
-            if not facts:
-                continue
-            right = put_right(json.loads(facts[0].content_json))
-            if right is not None:
-                correction = messages.CorrectLaneFactRequest(
-                    business_key=_key("correction"), event_id=facts[0].event_id, content_json=json.dumps(right),
-                    correct_reason="typed wrongly", operator_id="desk", **place)  # fmt: skip
-                desk.CorrectLaneFact(correction, timeout=5)
-            release = messages.ReleaseLaneRequest(
-                business_key=_key("release"), release_reason="put right", operator_id="desk", **place)  # fmt: skip
-            self.released += int(desk.ReleaseLane(release, timeout=30).released_count > 0)
+    def _release(self, desk: Any, lane: Any) -> None:
+        place = {"consumer": lane.consumer, "order_key": lane.order_key}
+        facts = desk.GetLane(messages.GetLaneRequest(**place), timeout=5).facts
+        right = put_right(json.loads(facts[0].content_json)) if facts else None
+        if right is not None:
+            correction = messages.CorrectLaneFactRequest(
+                business_key=_key("correction"),
+                event_id=facts[0].event_id,
+                content_json=json.dumps(right),
+                correct_reason="typed wrongly",
+                operator_id="desk",
+                **place,
+            )
+            desk.CorrectLaneFact(correction, timeout=5)
+        release = messages.ReleaseLaneRequest(
+            business_key=_key("release"), release_reason="put right", operator_id="desk", **place
+        )
+        self.released += int(desk.ReleaseLane(release, timeout=15).released_count > 0)
 
 
 def put_right(content: dict[str, Any]) -> dict[str, Any] | None:

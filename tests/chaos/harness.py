@@ -21,7 +21,7 @@ from tests.chaos.shift import LoadProcess, Stuck, open_shift
 from tests.chaos.topology import Crew, Place, prepare
 
 CALM_SECONDS = 2.0  # for which nothing must be under way
-DRAIN_SECONDS = 180.0
+DRAIN_SECONDS = 300.0
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Plan:
     finish_seconds: float = 30.0
     drain_seconds: float = DRAIN_SECONDS
     slips: str = ""  # mistakes of people that the load makes, and the support desk puts right
+    slip_seconds: float = 8.0
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Run:
         self.say(f"{len(self.crew.specs)} processes are ready; orders go to the plants")
         open_shift(self.place)
         plan = self.plan
-        self.load = LoadProcess(self.place, plan.rate, plan.seed, plan.finish_seconds, plan.slips)
+        self.load = LoadProcess(self.place, plan.rate, plan.seed, plan.finish_seconds, plan.slips, plan.slip_seconds)
         self.say(f"load begins: {self.plan.rate:.0f} confirmations/s wanted")
 
     def acknowledged(self) -> int:

@@ -26,7 +26,6 @@ UNDER_WAY_MOST = 250
 HOT_SHARE, CALL_SHARE, AGAIN_SHARE, PALLET_SHARE = 0.3, 0.5, 0.1, 0.01
 PALLET = 20
 LOTS_AN_ORDER = 3
-SLIP_SECONDS = 2.5
 SLIP = 5  # an operation that no order has
 PAUSES = (0.1, 0.2, 0.5, 1.0)
 
@@ -44,6 +43,7 @@ class Load:
     def __init__(self, told: argparse.Namespace) -> None:
         places = json.loads(told.places.read_text())
         self.rate, self.finishing = told.rate, told.finish_seconds
+        self.slip_seconds = told.slip_seconds
         self.chance, self.slips = random.Random(told.seed), told.slips.split(",")
         self.journal = Journal(told.journal)
         self.call = CallDoor(places["production"])
@@ -192,7 +192,7 @@ class Load:
         chance = random.Random(len(self.orders))
         count = 0
         while self.slips != [""]:
-            await asyncio.sleep(SLIP_SECONDS)
+            await asyncio.sleep(self.slip_seconds)
             count += 1
             if "operation" in self.slips:
                 self._begin(chance.choice([o for o in self.orders if o.is_open]), "operation", by_call=False)
@@ -229,6 +229,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=220)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--finish-seconds", type=float, default=30)
+    parser.add_argument("--slip-seconds", type=float, default=8)
     parser.add_argument("--slips", default="", help="mistakes of people: operation, unit")
     told = parser.parse_args()
 

@@ -118,7 +118,12 @@ def play(scenario: Scenario, bug: str, seed: int) -> Outcome:
     service = SERVICES.get(bug, "production")
     place = Place(FOLDER / "run", table(free_base()), frozenset(scenario.parts), {service: bug} if bug else {})
     plan = Plan(
-        seed, scenario.rate, finish_seconds=10**6, drain_seconds=DRAIN_SECONDS if bug else 120.0, slips=scenario.slips
+        seed,
+        scenario.rate,
+        finish_seconds=10**6,
+        drain_seconds=DRAIN_SECONDS if bug else 120.0,
+        slips=scenario.slips,
+        slip_seconds=2.5,
     )
     outcome = Outcome(seed)
     with running(place, plan) as run:

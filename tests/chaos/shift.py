@@ -102,7 +102,9 @@ def hold_staging(place: Place) -> None:
 
 
 class LoadProcess:
-    def __init__(self, place: Place, rate: float, seed: int, finish_seconds: float, slips: str) -> None:
+    def __init__(
+        self, place: Place, rate: float, seed: int, finish_seconds: float, slips: str, slip_seconds: float
+    ) -> None:
         home = place.home
         self.journal, self.status = home / "load.jsonl", home / "load.json"
         mes = {
@@ -116,6 +118,7 @@ class LoadProcess:
         (home / "places.json").write_text(json.dumps(places))
         command = [PYTHON, "-m", "tests.chaos.load", "--places", str(home / "places.json"), "--slips", slips]
         command += ["--journal", str(self.journal), "--status", str(self.status), "--rate", str(rate)]
+        command += ["--slip-seconds", str(slip_seconds)]
         command += ["--seed", str(seed), "--finish-seconds", str(finish_seconds)]
         with (home / "logs" / "load.log").open("ab") as log:
             environment = {**os.environ, PART_OF: str(home)}

@@ -261,8 +261,9 @@ class Crew(Supervisor):
 
     def _watch(self) -> None:
         while not self._over.wait(0.3):
-            for name, running in list(self.running.items()):
+            for name in list(self.running):
                 with self._lock:
+                    running = self.running[name]  # looked up under the lock: a fault may have put another one there
                     if name not in self.away and running.process.poll() is not None:
                         self.ended.append(f"{name}: {running.process.returncode}")
                         self._launch(running.spec, running.restarts + 1)
