@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from servicekit import clock, telemetry
 from servicekit.batch import Batch, Work
 from servicekit.bounds import Bounds
-from servicekit.database import Again, Database, Tx
+from servicekit.database import Again, Database, LockTimeout, Tx
 from servicekit.domain import DomainError
 from servicekit.errors import Overloaded, check_form
 from servicekit.outbox import Stored, Told
@@ -26,7 +26,8 @@ from servicekit.use_case import Store, UseCase
 log = structlog.get_logger()
 T = TypeVar("T")
 Outcome = Message | Exception | None  # of one document among many: its answer, or why it was refused
-SHARED_COMMIT_MOST = 64  # calls that share one commit on SQLite
+SHARED_COMMIT_MOST = 64  # calls that share one commit
+SHARED_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '100ms'"  # rows that another transaction holds stop one caller, not 64
 WAITING_MOST = 2000  # calls that wait for the writer; more are refused early
 MESSAGES_MOST = 8  # messages of many documents at the door at once; the streams behind them are not read on
 ATTEMPTS = 20  # of the same batch when it meets another transaction
@@ -48,6 +49,7 @@ class Unit:
 
     works: list[Work]
     error: Exception | None = None
+    is_shared: bool = False  # its error met a batch of several callers
 
 
 class Door:
@@ -58,6 +60,7 @@ class Door:
         self._bounds = bounds or Bounds()
         self._waiting: deque[tuple[Unit, asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
+        self._committing: asyncio.Future[None] | None = None
         self._messages = asyncio.Semaphore(MESSAGES_MOST)
 
     async def run(self, use_case: UseCase[Any], command: Any) -> Any:
@@ -91,9 +94,9 @@ class Door:
     async def _save(self, unit: Unit) -> None:
         if not unit.works:
             return
-        if self._database.is_sqlite:
-            await self._share_commit(unit)
-        else:
+        await self._share_commit(unit)
+        if isinstance(unit.error, LockTimeout) and unit.is_shared:  # of somebody's rows: not the others' matter
+            unit.error, unit.is_shared = None, False
             await asyncio.shield(self._commit_split([unit]))
         if unit.error is not None:
             raise unit.error
@@ -104,15 +107,21 @@ class Door:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((unit, done))
         self._arrived.set()
+        if not self._database.is_sqlite and (self._committing is None or self._committing.done()):
+            self._committing = asyncio.ensure_future(self._commit_waiting())
         await asyncio.shield(done)
 
     async def serve(self) -> None:
         """Commit what has arrived, together; runs until cancelled (SQLite only)."""
         while True:
             await self._arrived.wait()
+            self._arrived.clear()
+            await self._commit_waiting()
+
+    async def _commit_waiting(self) -> None:
+        """Commit until nobody waits, one batch after another: two of them at once would hold each other's rows."""
+        while self._waiting:
             batch = self._next_batch()
-            if not self._waiting:
-                self._arrived.clear()
             await self._commit_split([unit for unit, _ in batch])
             for _, done in batch:
                 if not done.done():
@@ -129,11 +138,11 @@ class Door:
     async def _commit_split(self, units: list[Unit]) -> None:
         """A batch that fails as a whole is done one by one, so that the one at fault fails alone."""
         try:
-            await self._commit([work for unit in units for work in unit.works])
+            await self._commit([work for unit in units for work in unit.works], is_shared=len(units) > 1)
         except Exception as error:
             if isinstance(error, DomainError):  # of the database, not of a document
                 for unit in units:
-                    unit.error = error
+                    unit.error, unit.is_shared = error, len(units) > 1
             elif len(units) > 1:
                 for unit in units:
                     await self._commit_split([unit])
@@ -142,8 +151,13 @@ class Door:
             else:
                 units[0].error = error
 
-    async def _commit(self, works: list[Work]) -> None:
-        self._told(await run_again(self._database, lambda tx: self._batch(tx, works)))
+    async def _commit(self, works: list[Work], *, is_shared: bool) -> None:
+        def transaction(tx: Tx) -> list[Stored]:
+            if is_shared and not tx.is_sqlite:
+                tx.run(SHARED_LOCK_TIMEOUT)
+            return self._batch(tx, works)
+
+        self._told(await run_again(self._database, transaction))
 
     async def _commit_apart(self, unit: Unit) -> None:
         """Still one transaction, each document a part of it that fails alone."""

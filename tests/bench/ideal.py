@@ -43,7 +43,7 @@ class SqliteStore:
         for statement in SCHEMA:
             self._c.execute(statement.format(bytes="BLOB"))
         self._c.executemany("INSERT INTO tallies VALUES (?, 0)", [(tally_of(n),) for n in range(TALLIES)])
-        self._last = 0
+        self._last = self._dropped = 0
 
     async def apply(self, rows: list[Row], stored: int) -> list[tuple[int, bytes]]:
         return await asyncio.to_thread(self._apply, rows, stored)
@@ -51,7 +51,8 @@ class SqliteStore:
     def _apply(self, rows: list[Row], stored: int) -> list[tuple[int, bytes]]:
         c = self._c
         c.execute("BEGIN IMMEDIATE")
-        c.execute("DELETE FROM outbox WHERE number <= ?", (stored,))
+        c.execute("DELETE FROM outbox WHERE number > ? AND number <= ?", (self._dropped, stored))
+        self._dropped = stored
         wanted = json.dumps([row[0] for row in rows])
         new = c.execute(
             "INSERT INTO inbox SELECT value FROM json_each(?) WHERE 1 ON CONFLICT DO NOTHING RETURNING event_id",
@@ -79,11 +80,13 @@ class PostgresStore:
         for statement in SCHEMA:
             await self._c.execute(statement.format(bytes="BYTEA"))
         await self._c.executemany("INSERT INTO tallies VALUES ($1, 0)", [(tally_of(n),) for n in range(TALLIES)])
-        self._last = 0
+        self._last = self._dropped = 0
 
     async def apply(self, rows: list[Row], stored: int) -> list[tuple[int, bytes]]:
         async with self._c.transaction():
-            await self._c.execute("DELETE FROM outbox WHERE number <= $1", stored)
+            # From the last one dropped: without it each delete walks over all the dead rows before it.
+            await self._c.execute("DELETE FROM outbox WHERE number > $1 AND number <= $2", self._dropped, stored)
+            self._dropped = stored
             new = await self._c.fetch(
                 "INSERT INTO inbox SELECT unnest($1::text[]) ON CONFLICT DO NOTHING RETURNING event_id",
                 [row[0] for row in rows],

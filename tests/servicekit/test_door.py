@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from servicekit.database import Database
+from servicekit.database import Database, LockTimeout, Tx
 from servicekit.domain import BusinessKeyConflict
 from servicekit.door import Door
 from tests.support import toy
@@ -85,3 +87,46 @@ async def test_a_caller_that_gives_up_leaves_a_whole_effect_or_none(door: Door, 
     answer = await door.run(toy.add, an_add("1"))
     assert answer.stock.quantity.value == "1"
     assert await rows(database, "SELECT COUNT(*) FROM outbox") == [(1,)]
+
+
+async def held(database: Database, tally_id: str, taken: threading.Event, release: threading.Event) -> None:
+    """Another transaction that holds a tally."""
+
+    def hold(tx: Tx) -> None:
+        tx.rows("SELECT amount FROM tallies WHERE tally_id = ? FOR UPDATE", (tally_id,))
+        taken.set()
+        release.wait(30)
+
+    await database.write(hold)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # on SQLite nobody else writes
+async def test_rows_that_somebody_holds_stop_the_caller_that_wants_them_and_nobody_else(
+    door: Door, database: Database
+) -> None:
+    await door.run(toy.add, an_add("0", tally_id="new-held"))
+    taken, release = threading.Event(), threading.Event()
+    holding = asyncio.ensure_future(held(database, "new-held", taken, release))
+    await asyncio.to_thread(taken.wait, 10)
+    try:
+        calls = [door.run(toy.add, an_add(str(n), tally_id="new-held" if n == 5 else f"new-{n}")) for n in range(1, 20)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    finally:
+        release.set()
+        await holding
+    failed = [n for n, answer in enumerate(answers, start=1) if isinstance(answer, BaseException)]
+    assert failed == [5]
+    assert isinstance(answers[4], LockTimeout)
+    assert not (await door.run(toy.add, an_add("5", tally_id="new-held"))).replayed
+
+
+async def test_callers_that_come_together_share_commits(door: Door, database: Database) -> None:
+    write, commits = database.write, []
+
+    async def counted(work: Any) -> Any:
+        commits.append(work)
+        return await write(work)
+
+    database.write = counted  # type: ignore[method-assign]
+    await asyncio.gather(*(door.run(toy.add, an_add(str(n), tally_id=f"new-{n % 5}")) for n in range(200)))
+    assert len(commits) <= 10
