@@ -37,7 +37,7 @@ POLICY = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hub]:
     postgres = request.getfixturevalue("postgres") if request.param == "postgresql" else None
 

@@ -68,7 +68,7 @@ async def two(database: Database, door: Door, broker: Broker, tmp_path: Path) ->
 
 
 async def test_a_month_without_the_broker_is_told_in_order_when_it_is_back(two: Ruled, broker: Broker) -> None:
-    await a_month_of(two, broker, 3000)
+    await a_month_of(two, broker, 2000)
 
 
 @pytest.mark.long

@@ -165,7 +165,15 @@ class Kit(RuleBasedStateMachine):
     @rule(first=cuts, second=st.none() | cuts, local=st.lists(records, max_size=2), crash=crashes)
     def deliver(self, first: Any, second: Any, local: list[tuple[int, int]], crash: Any) -> None:
         """What has arrived: of one or two slots, and records of the plant's own system."""
-        deliveries = self._cut(first) + [_record(*record) for record in local] + (self._cut(second) if second else [])
+        records_now = [_record(*record) for record in local]
+        self._take(self._cut(first) + records_now + (self._cut(second) if second else []), crash)
+
+    @rule(crash=crashes)
+    def the_plants_records_are_read_again(self, crash: Any) -> None:
+        """All of them, as after a restart of the connector."""
+        self._take([_record(number, 1) for number in range(len(RECORDS))], crash)
+
+    def _take(self, deliveries: list[Delivery], crash: Any) -> None:
         facts = [_said(d.slot, d.envelope.SerializeToString()) for d in deliveries]
         self.lots.update((fact.event_id, fact.lot_id) for fact in facts)
         wanted = deepcopy(self.hearing)

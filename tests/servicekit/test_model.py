@@ -61,6 +61,7 @@ def test_the_kit_stands_as_its_model_through_very_many_crashes(machine: type[Kit
     run_state_machine_as_test(machine, settings=LONG)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
 def test_a_planted_bug_is_caught(machine: type[Kit], bug: object, monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
