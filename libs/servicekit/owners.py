@@ -16,7 +16,7 @@ import psycopg
 import sqlalchemy as sa
 import structlog
 
-from servicekit.database import Database, Tx
+from servicekit.database import Again, Database, Tx
 from servicekit.domain import DomainError, Kind
 from servicekit.door import run_again
 
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 BEAT_SECONDS = 1.0  # between two looks at who is there; each is a statement, so the session is never idle for long
 PAUSE_SECONDS = 1.0
 STOP_SECONDS = 10.0
+FROZEN_SECONDS = 5  # no client of ours pauses so long within a transaction
 SESSION = {
     "idle_session_timeout": "10s",  # of a process that is frozen: its locks must not be held for ever
     "statement_timeout": "5s",
@@ -94,6 +95,19 @@ class Session:
         ).fetchone()
         return int(row[0]) if row else 1
 
+    def end_frozen(self) -> int:
+        """End transactions whose client has said nothing for a while: it is frozen, and holds rows that others need.
+
+        The server's own timeout sees only clients between two statements, not one that stopped within a row of them.
+        """
+        rows = self._connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND usename = current_user AND wait_event = 'ClientRead' AND xact_start IS NOT NULL "
+            "AND state_change < now() - make_interval(secs => %s)",
+            (FROZEN_SECONDS,),
+        ).fetchall()
+        return len(rows)
+
     def take(self, place: str) -> bool:
         found = self._connection.execute(
             "SELECT pg_try_advisory_lock(%s, %s)", (self._places, _number(place))
@@ -119,7 +133,7 @@ class Owners:
                     await self._work_alone()
                 try:
                     await self._share()
-                except (psycopg.Error, DomainError) as fault:
+                except (psycopg.Error, Again, DomainError) as fault:
                     log.warning("owner session lost", service=self._service, fault=str(fault).strip())
                 await self._stop(*self._tasks)
                 await asyncio.sleep(PAUSE_SECONDS)
@@ -134,6 +148,8 @@ class Owners:
     async def _share(self) -> None:
         with await asyncio.to_thread(Session, self._database.url, self._service) as session:
             while True:
+                if frozen := await asyncio.to_thread(session.end_frozen):
+                    log.warning("transactions of a frozen process ended", service=self._service, count=frozen)
                 members = await asyncio.to_thread(session.members)
                 most = -(-len(self._works) // max(1, members))
                 for place in list(self._tasks)[most:]:

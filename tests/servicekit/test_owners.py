@@ -12,7 +12,7 @@ import pytest
 
 from servicekit.database import Database
 from servicekit.inbox import Inbox
-from servicekit.owners import Fence, OwnerLost, Owners
+from servicekit.owners import Fence, OwnerLost, Owners, raise_epoch
 from tests.servicekit.test_inbox import a_fact
 from tests.support import toy
 from tests.support.eventually import eventually
@@ -88,3 +88,21 @@ async def test_an_owner_whose_session_is_gone_is_fenced(database: Database, tmp_
     assert await toy.snapshot(database) == untouched
     assert (await inbox.of_owner(after).take([a_fact(1)])).advanced
     await first.stop()
+
+
+async def test_a_frozen_process_within_a_row_of_statements_holds_up_its_successor_for_seconds_only(
+    database: Database,
+) -> None:
+    """The server's idle timeout does not see it: to the server it is in the middle of its work."""
+    await database.write(lambda tx: raise_epoch(tx, "aachen"))
+    address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, options="-c idle_in_transaction_session_timeout=1s") as frozen:
+        frozen.pgconn.enter_pipeline_mode()
+        for statement in (b"BEGIN", b"SELECT 1 FROM owner FOR SHARE"):
+            frozen.pgconn.send_query_params(statement, None)
+        frozen.pgconn.send_flush_request()
+        frozen.pgconn.flush()
+        successor = Replica(database)
+        await eventually(lambda: are_shared(successor), within=30)
+        await successor.stop()
+        frozen.pgconn.finish()
