@@ -33,7 +33,7 @@ class Plan:
     finish_seconds: float = 30.0
     drain_seconds: float = DRAIN_SECONDS
     slips: str = ""  # mistakes of people that the load makes, and the support desk puts right
-    slip_seconds: float = 8.0
+    slip_seconds: float = 15.0
 
 
 @dataclass
