@@ -18,32 +18,37 @@ from tests.chaos.load import SLIP
 from tests.chaos.topology import Place
 
 EVERY = 1.0
+SERVICES = ("production", "inventory")
 
 
-class Desk(threading.Thread):
-    """Looks after production and inventory until it is told to end. A service that is away is asked again later."""
+class Desk:
+    """One person for production and one for inventory, until they are told to end. A service that is away is asked later."""
 
     def __init__(self, place: Place) -> None:
-        super().__init__(name="desk", daemon=True)
         self._place, self._over = place, threading.Event()
+        self._people = [threading.Thread(target=self._serve, args=(name,), daemon=True) for name in SERVICES]
         self.released = 0
 
-    def run(self) -> None:
+    def start(self) -> None:
+        for person in self._people:
+            person.start()
+
+    def end(self) -> None:
+        self._over.set()
+        for person in self._people:
+            person.join(30)
+
+    def _serve(self, service: str) -> None:
         while not self._over.wait(EVERY):
-            for service in ("production", "inventory"):
-                for lane in self._parked(service):
-                    with suppress(grpc.RpcError), calls.desk(self._place.ports, service) as desk:
-                        self._release(desk, lane)  # what fails does not keep the other lanes waiting
+            for lane in self._parked(service):
+                with suppress(grpc.RpcError), calls.desk(self._place.ports, service) as desk:
+                    self._release(desk, lane)  # what fails does not keep the other lanes waiting
 
     def _parked(self, service: str) -> list[Any]:
         wanted = messages.ListLanesRequest(state=messages.LANE_STATE_PARKED)
         with suppress(grpc.RpcError), calls.desk(self._place.ports, service) as desk:
             return list(calls.pages(desk.ListLanes, wanted, "lanes"))
         return []
-
-    def end(self) -> None:
-        self._over.set()
-        self.join(30)
 
     def _release(self, desk: Any, lane: Any) -> None:
         place = {"consumer": lane.consumer, "order_key": lane.order_key}
