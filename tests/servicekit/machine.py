@@ -90,7 +90,7 @@ class Kit(RuleBasedStateMachine):
         for fact in facts:
             self.fresh[fact.slot].put(fact)
         for slot in {fact.slot for fact in facts} if is_quick else ():
-            self._tell(slot, self.fresh[slot].after(self.told[slot]))
+            self._tell(slot, self.fresh[slot].after(self.told[slot], 1))
 
     @rule(
         commands=st.lists(calls, min_size=1, max_size=6), crash=crashes, is_quick=st.sampled_from([True, True, False])
@@ -125,7 +125,7 @@ class Kit(RuleBasedStateMachine):
     @rule(slot=slots)
     def tell(self, slot: str) -> None:
         """The relay: what was handed over in memory, else what the table holds, behind what it told last."""
-        facts = self.fresh[slot].after(self.told[slot]) or self.do(
+        facts = self.fresh[slot].after(self.told[slot], 1) or self.do(
             self.said_by.read(lambda tx: outbox.after(tx, slot, self.told[slot], 256))
         )
         self._tell(slot, facts)

@@ -103,7 +103,7 @@ def a_released_head_leaves_its_lane_later(patch: Patch) -> None:
 def facts_are_told_before_the_commit(patch: Patch) -> None:
     commit, save = Door._commit, Batch.save
 
-    async def early(self: Door, works: list[Work]) -> None:
+    async def early(self: Door, works: list[Work], *, is_shared: bool) -> None:
         def tell(batch: Batch) -> list[outbox.Stored]:
             facts = save(batch)
             self._told(facts)
@@ -111,7 +111,7 @@ def facts_are_told_before_the_commit(patch: Patch) -> None:
 
         with pytest.MonkeyPatch.context() as inner:
             inner.setattr(Batch, "save", tell)
-            await commit(self, works)
+            await commit(self, works, is_shared=is_shared)
 
     patch.setattr(Door, "_commit", early)
 

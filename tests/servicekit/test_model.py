@@ -27,7 +27,7 @@ SHORT = settings(
     suppress_health_check=list(HealthCheck),
 )
 LONG = settings(SHORT, max_examples=3000, derandomize=False)
-HUNT = settings(SHORT, max_examples=300, phases=[Phase.generate], report_multiple_bugs=False)
+HUNT = settings(SHORT, max_examples=1500, phases=[Phase.generate], report_multiple_bugs=False)
 
 
 def fast_database(path: Path, versions: Path) -> CrashingDatabase:
