@@ -115,4 +115,6 @@ def cut(database: Path, unsynced: Path) -> int:
     with log.open("r+b") as handle:
         handle.seek(first)
         handle.write(b"\0" * (last - first))
+    # A reader of ours keeps the log's index alive, and whoever opens the database next would believe it.
+    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     return int(last - first)

@@ -35,12 +35,29 @@ os.kill(os.getpid(), 9)
 """
 
 
+OPENER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1] + "/books.db")
+print(*connection.execute("PRAGMA integrity_check").fetchone(), *connection.execute("SELECT COUNT(*) FROM books").fetchone())
+"""
+
+
 @pytest.mark.parametrize(("synchronous", "left"), [("FULL", 200), ("OFF", 0)])
 def test_a_power_cut_costs_what_was_not_synced_and_nothing_else(tmp_path: Path, synchronous: str, left: int) -> None:
     subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), synchronous], check=False)
     power.cut(tmp_path / "books.db", tmp_path / "unsynced")
     with closing(sqlite3.connect(tmp_path / "books.db")) as connection:
         assert connection.execute("SELECT COUNT(*) FROM books").fetchone() == (left,)
+
+
+def test_a_power_cut_is_one_although_somebody_looks_at_the_books(tmp_path: Path) -> None:
+    """A reader keeps the log's index alive; a real power cut leaves neither reader nor index."""
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), "OFF"], check=False)
+    with closing(sqlite3.connect(f"file:{tmp_path / 'books.db'}?mode=ro", uri=True)) as reader:
+        reader.execute("SELECT COUNT(*) FROM books").fetchone()
+        power.cut(tmp_path / "books.db", tmp_path / "unsynced")
+        again = subprocess.run([sys.executable, "-c", OPENER, str(tmp_path)], check=False, capture_output=True, text=True)
+    assert again.stdout.split() == ["ok", "0"], again.stderr
 
 
 def test_a_seed_says_which_faults_come() -> None:
