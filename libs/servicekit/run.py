@@ -113,7 +113,7 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
         if lock is not None:
             stack.callback(lock.close)
         await asyncio.to_thread(migrate, database.engines[0], name, service.migrations)
-        telemetry.instrument(database.engines)
+        telemetry.instrument()
         rules = StreamRules.load(settings.streams_file, settings.stream_replicas)
         broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)

@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 import structlog
@@ -44,8 +44,8 @@ def start(service: str, plant_id: str, otlp_endpoint: str, log_level: str) -> No
     _start_logs(service, log_level)
 
 
-def instrument(engines: Sequence[Any]) -> None:
-    """Spans of the calls we make. Calls that we answer (`Served`) and statements of these engines have theirs by hand."""
+def instrument() -> None:
+    """Spans of the calls we make. Calls that we answer (`Served`) and database statements have theirs by hand."""
     from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient, filters
 
     quiet = filters.negate(filters.any_of(filters.health_check(), filters.service_prefix("opentelemetry.")))

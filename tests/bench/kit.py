@@ -23,7 +23,7 @@ from tests.support import toy
 
 async def consume(broker_url: str, database_url: str, facts: int, versions: Path) -> dict[str, Any]:
     database = toy.open_database(database_url, versions)
-    telemetry.instrument(database.engines)
+    telemetry.instrument()
     broker = Broker(broker_url, RULES, "bench")
     await broker.client()
     relay = Relay(database, broker)
