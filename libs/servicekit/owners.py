@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -58,7 +59,7 @@ class Fence:
 
 
 FREE = Fence()  # a person's hand, or the only process there is
-Work = Callable[[Fence], Awaitable[None]]  # what the owner of a place does, until cancelled
+Work = Callable[[Fence], Coroutine[Any, Any, None]]  # what the owner of a place does, until cancelled
 
 
 def raise_epoch(tx: Tx, place: str) -> int:
@@ -127,46 +128,52 @@ class Owners:
 
     async def serve(self) -> None:
         """Run until cancelled. What fails in a place's work fails here."""
+        while True:
+            try:
+                await (self._work_alone() if self._database.is_sqlite else self._share())
+            except (psycopg.Error, Again, DomainError) as fault:
+                log.warning("owner session lost", service=self._service, fault=str(fault).strip())
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _work_alone(self) -> None:
         try:
-            while True:
-                if self._database.is_sqlite:
-                    await self._work_alone()
-                try:
-                    await self._share()
-                except (psycopg.Error, Again, DomainError) as fault:
-                    log.warning("owner session lost", service=self._service, fault=str(fault).strip())
-                await self._stop(*self._tasks)
-                await asyncio.sleep(PAUSE_SECONDS)
+            for place in self._works:
+                await self._begin(place)
+            await asyncio.gather(*self._tasks.values())
         finally:
             await self._stop(*self._tasks)
 
-    async def _work_alone(self) -> None:
-        for place in self._works:
-            await self._begin(place)
-        await asyncio.gather(*self._tasks.values())
-
     async def _share(self) -> None:
         with await asyncio.to_thread(Session, self._database.url, self._service) as session:
-            while True:
-                if frozen := await asyncio.to_thread(session.end_frozen):
-                    log.warning("transactions of a frozen process ended", service=self._service, count=frozen)
-                members = await asyncio.to_thread(session.members)
-                most = -(-len(self._works) // max(1, members))
-                for place in list(self._tasks)[most:]:
-                    await self._stop(place)
+            try:
+                while True:
+                    await self._look(session)
+                    await asyncio.sleep(BEAT_SECONDS)
+            finally:
+                await self._stop(*self._tasks)  # before the session gives them to others
+
+    async def _look(self, session: Session) -> None:
+        """Give back what is more than our share, take what is free of it, and see that all of it is at work."""
+        if frozen := await asyncio.to_thread(session.end_frozen):
+            log.warning("transactions of a frozen process ended", service=self._service, count=frozen)
+        most = -(-len(self._works) // max(1, await asyncio.to_thread(session.members)))
+        for place in list(self._tasks)[most:]:
+            await self._stop(place)
+            await asyncio.to_thread(session.give, place)
+        for place in [place for place in self._works if place not in self._tasks]:
+            if len(self._tasks) < most and await asyncio.to_thread(session.take, place):
+                try:
+                    await self._begin(place)
+                except (Again, DomainError) as fault:  # the one before has not ended its last transaction
+                    log.warning("place not begun", service=self._service, place=place, fault=str(fault))
                     await asyncio.to_thread(session.give, place)
-                for place in [place for place in self._works if place not in self._tasks]:
-                    if len(self._tasks) < most and await asyncio.to_thread(session.take, place):
-                        await self._begin(place)
-                ended = [task for task in self._tasks.values() if task.done()]
-                for task in ended:
-                    task.result()
-                await asyncio.sleep(BEAT_SECONDS)
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
 
     async def _begin(self, place: str) -> None:
         epoch = await run_again(self._database, lambda tx: raise_epoch(tx, place))
-        fence = Fence(place, epoch)
-        self._tasks[place] = asyncio.create_task(_of(self._works[place], fence), name=f"owner of {place}")
+        self._tasks[place] = asyncio.create_task(self._works[place](Fence(place, epoch)), name=f"owner of {place}")
         log.info("owner", service=self._service, place=place, owner_epoch=epoch)
 
     async def _stop(self, *places: str) -> None:
@@ -177,10 +184,6 @@ class Owners:
             raise RuntimeError(
                 f"work on {', '.join(places)} does not stop: only a new process is sure not to go on with it"
             )
-
-
-async def _of(work: Work, fence: Fence) -> None:
-    await work(fence)
 
 
 def _class_of(service: str, what: str) -> int:

@@ -27,6 +27,7 @@ from servicekit.domain import DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import TYPE_PREFIX
 from servicekit.outbox import Stored, Told
+from servicekit.owners import Fence
 from servicekit.posting_table import PostingRow
 from servicekit.postings import Away, Found, NoAnswer, NotYet, Posting, PostingKind, PostingOutcome, Refused
 from servicekit.use_case import Store, UseCase
@@ -96,10 +97,10 @@ class Poster:
         kinds: Mapping[tuple[str, str], PostingKind],
         outcome: UseCase[PostingOutcome],
         told: Told,
-        owner_epoch: int,
+        fence: Fence,
     ) -> None:
         self._database, self._store, self._kinds, self._outcome = database, store, kinds, outcome
-        self._told, self._epoch = told, owner_epoch
+        self._told, self._fence = told, fence
         self._limits: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(PARTNER_LIMIT))
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
         self._flying: dict[str, str] = {}  # posting id -> partner id
@@ -161,7 +162,9 @@ class Poster:
         if row.state == "unknown":
             return await self._try(row, self._look(row, kind), kind)
         sending = "drafting" if row.state == "planned" else "booking"
-        sent = row.now(sending, owner_epoch=self._epoch, sent_time=clock.micros(clock.now()), attempts=row.attempts + 1)
+        sent = row.now(
+            sending, owner_epoch=self._fence.epoch, sent_time=clock.micros(clock.now()), attempts=row.attempts + 1
+        )
         moved = await self._move(row, sent)
         if moved is None:
             return None
@@ -257,7 +260,12 @@ class Poster:
     async def _move(self, row: PostingRow, to: PostingRow, *, go_on: bool = True) -> PostingRow | None:
         if to.state != "unknown":
             self._silent_since.pop(row.posting_id, None)
-        moved = await run_again(self._database, lambda tx: posting_table.update(tx, to, row.state))
+
+        def transaction(tx: Tx) -> bool:
+            self._fence.check(tx)
+            return posting_table.update(tx, to, row.state)
+
+        moved = await run_again(self._database, transaction)
         return to if moved and go_on else None
 
     async def _conclude(self, row: PostingRow, to: PostingRow, answer: Mapping[str, str]) -> PostingRow | None:
@@ -267,6 +275,7 @@ class Poster:
             self._silent_since.pop(row.posting_id, None)
 
         def transaction(tx: Tx) -> list[Stored]:
+            self._fence.check(tx)
             if not posting_table.update(tx, to, row.state):
                 return []
             if to.state == "refused":

@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -20,7 +21,7 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.events.v1.heartbeat_pb2 import RepeatRequest, Restate
 from servicekit import clock, position
 from servicekit.broker import FAULTS, Broker, StreamDiffers, created_of, is_heartbeat, read_heartbeat
-from servicekit.database import Database, StoreUnavailable
+from servicekit.database import Again, Database
 from servicekit.domain import DomainError
 from servicekit.inbox import Delivery, Inbox
 from servicekit.position import NOTHING_SAID, Position, Said
@@ -155,7 +156,7 @@ class Reader:
                     slot.is_full = False
                     log.warning("reader pauses", slot=slot.name, fault="PLANT_BACKLOG_FULL", seconds=FULL_SECONDS)
                     await asyncio.sleep(FULL_SECONDS)
-            except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
+            except (*FAULTS, Again, DomainError, StreamDiffers) as fault:
                 log.warning("reader pauses", slot=slot.name, fault=str(fault) or type(fault).__name__, seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PAUSE_LONGEST)
@@ -201,16 +202,17 @@ class Reader:
         is_beyond = at.producer_sequence > slot.said.limit(at.producer_epoch)
         if is_beyond or slot.is_lost:
             reason = PRODUCER_WENT_BACK if is_beyond else FACTS_LOST
-            await self._standstill.stand(slot.name, at, slot.said, reason)
+            also = None if is_beyond else partial(self._ask_restate, slot.name)
+            await self._standstill.stand(slot.name, at, slot.said, reason, also)
             slot.is_lost, slot.holes = False, 0
             raise Reopen
 
     async def _ask_restate(self, slot: str) -> None:
-        """At first sight of a slot whose first facts are gone: reading begins once its owner has promised to say its nouns."""
+        """Facts of the slot are gone: reading goes on once its owner has promised to say its nouns."""
         client = await self._broker.client()
         request = Restate(producer_slot=slot, consumer=self._inbox.consumer)
         await client.request(f"isthmus.restate.{slot}", request.SerializeToString(), timeout=5)
-        log.warning("reader added: nouns asked for again", slot=slot, consumer=self._inbox.consumer)
+        log.warning("nouns asked for again", slot=slot, consumer=self._inbox.consumer)
 
     async def _start(self, slot: str, at: Position | None, created: str, last: int) -> int:
         """The stream sequence to open at: behind our position if the stream is still the one we read, else its first."""

@@ -20,7 +20,8 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.events.v1.heartbeat_pb2 import EpochStart, Heartbeat, RepeatRequest
 from servicekit import clock, outbox
 from servicekit.broker import FAULTS, Broker, StreamDiffers, ack_error, is_heartbeat, read_heartbeat, subjects_of
-from servicekit.database import Database, StoreUnavailable
+from servicekit.database import Again, Database
+from servicekit.domain import DomainError
 from servicekit.outbox import Stored
 
 log = structlog.get_logger()
@@ -106,7 +107,7 @@ class Relay:
                     await self._tell(slot)
             except Fenced:
                 pause = POLL_SECONDS
-            except (*FAULTS, StoreUnavailable, StreamDiffers) as fault:
+            except (*FAULTS, Again, DomainError, StreamDiffers) as fault:
                 log.warning("relay pauses", slot=slot, fault=str(fault) or type(fault).__name__, seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, PAUSE_LONGEST)

@@ -17,10 +17,12 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.events.v1.heartbeat_pb2 import Restate
 from servicekit import clock, outbox
 from servicekit.broker import FAULTS, Broker
-from servicekit.database import Database, StoreUnavailable, Tx
+from servicekit.database import Again, Database, Tx
+from servicekit.domain import DomainError
 from servicekit.door import run_again
 from servicekit.facts import parts_of, wrap
 from servicekit.outbox import Stored, Told
+from servicekit.owners import FREE, Fence
 from servicekit.rows import Rows
 from servicekit.use_case import Fact
 
@@ -43,8 +45,11 @@ class Restates:
 class Restater:
     """Hears requests for the slots of a place, and says page by page, in order of kinds and keys, in the slot's own stream."""
 
-    def __init__(self, database: Database, broker: Broker, kinds: Sequence[Restates], told: Told) -> None:
+    def __init__(
+        self, database: Database, broker: Broker, kinds: Sequence[Restates], told: Told, fence: Fence = FREE
+    ) -> None:
         self._database, self._broker, self._kinds, self._told = database, broker, kinds, told
+        self._fence = fence
 
     async def serve(self, slots: Sequence[str]) -> None:
         """Run until cancelled."""
@@ -59,7 +64,7 @@ class Restater:
                         said = await run_again(self._database, lambda tx: self._page(tx, slots))
                         self._told(said)
                         await asyncio.sleep(PAUSE_SECONDS if said else LOOK_SECONDS)
-            except (*FAULTS, StoreUnavailable) as fault:
+            except (*FAULTS, Again, DomainError) as fault:
                 log.warning("restating pauses", fault=str(fault) or type(fault).__name__)
             await asyncio.sleep(FAULT_SECONDS)
 
@@ -77,6 +82,7 @@ class Restater:
 
     def _page(self, tx: Tx, slots: Sequence[str]) -> list[Stored]:
         """The next nouns of the first request that is open, if there is one."""
+        self._fence.check(tx)
         open_ones = tx.rows(
             "SELECT slot, consumer, step, last_key FROM restate WHERE NOT is_done ORDER BY slot, consumer"
         )

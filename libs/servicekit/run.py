@@ -91,9 +91,7 @@ class Service:
     streams_of_all: bool = False  # hears every service
     says_group: bool = True  # has facts of no plant
     restates: Sequence[Restates] = ()  # nouns that a reader needs which is added later, in this order
-    shares_plants: bool = (
-        False  # replicas of it, on PostgreSQL, divide the plants among them; else one works, others wait
-    )
+    shares_plants: bool = False  # replicas on PostgreSQL divide the plants among them; else one works, others wait
     before_serving: Callable[[Kit], Awaitable[None]] | None = None  # what must stand before the first call
 
 
@@ -206,7 +204,7 @@ async def _tell_and_hear(service: Service, kit: Kit, places: Sequence[str], fenc
         said = [place for place in places if place != GROUP or service.says_group]
         slots = [slot_of(name, place) for place in said]
         group.create_task(kit.relay.serve(slots))
-        group.create_task(Restater(kit.database, kit.broker, service.restates, kit.relay.told).serve(slots))
+        group.create_task(Restater(kit.database, kit.broker, service.restates, kit.relay.told, fence).serve(slots))
         heard = _slots_heard(service, places)
         if heard:
             inbox = kit.inboxes[name].of_owner(fence)
@@ -218,7 +216,7 @@ async def _loop(service: Service, kit: Kit, fence: Fence) -> None:
     async with asyncio.TaskGroup() as group:
         if service.posting_kinds is not None and service.posting_outcome is not None:
             kinds = service.posting_kinds(kit)
-            poster = Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, fence.epoch)
+            poster = Poster(kit.database, service.store, kinds, service.posting_outcome, kit.relay.told, fence)
             group.create_task(poster.serve())
         for part in service.loops(kit) if service.loops is not None else ():
             group.create_task(_of(part))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,13 +74,17 @@ class Standstill:
     def __init__(self, database: Database, broker: Broker, consumer: str) -> None:
         self._database, self._broker, self._consumer = database, broker, consumer
 
-    async def stand(self, slot: str, at: Position, said: Said, reason: str) -> None:
-        """Stand still until a person accepts; the position is then where reading may go on."""
+    async def stand(
+        self, slot: str, at: Position, said: Said, reason: str, also: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Stand still until a person accepts, do what is also needed then, and put the position where reading may go on."""
         text = _words(at, said, reason)
         log.error("reader stands still", consumer=self._consumer, slot=slot, reason=reason, text=text)
         await self._database.write(lambda tx: self._record(tx, slot, reason, text))
         while not await self._database.read(lambda tx: self._is_accepted(tx, slot)):  # noqa: ASYNC110 - it is said in the database
             await asyncio.sleep(LOOK_SECONDS)
+        if also is not None:
+            await also()
         beat = await self._broker.last_heartbeat(slot)
         said = Said.of(beat) if beat is not None else said
         known: list[str] = []
@@ -141,5 +145,6 @@ def _words(at: Position, said: Said, reason: str) -> str:
         )
     return (
         f"Facts from {at.producer_sequence + 1} on are missing in the stream and their producer can repeat only from "
-        f"{said.lowest_retained or said.last_stored + 1}. Resume to go on there without them."
+        f"{said.lowest_retained or said.last_stored + 1}. Resume to go on there without them; their producer then says "
+        "its nouns again as they stand."
     )

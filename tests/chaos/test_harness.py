@@ -56,7 +56,9 @@ def test_a_power_cut_is_one_although_somebody_looks_at_the_books(tmp_path: Path)
     with closing(sqlite3.connect(f"file:{tmp_path / 'books.db'}?mode=ro", uri=True)) as reader:
         reader.execute("SELECT COUNT(*) FROM books").fetchone()
         power.cut(tmp_path / "books.db", tmp_path / "unsynced")
-        again = subprocess.run([sys.executable, "-c", OPENER, str(tmp_path)], check=False, capture_output=True, text=True)
+        again = subprocess.run(
+            [sys.executable, "-c", OPENER, str(tmp_path)], check=False, capture_output=True, text=True
+        )
     assert again.stdout.split() == ["ok", "0"], again.stderr
 
 

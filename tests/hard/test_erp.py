@@ -18,6 +18,7 @@ from servicekit.desk import Desk
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
 from servicekit.facts import key_message
+from servicekit.owners import Fence
 from servicekit.poster import BREAKS_AFTER, PARTNER_LIMIT, Poster, lane_of
 from servicekit.postings import PostingOutcome
 from servicekit.use_case import Decision, PlannedPosting, Seen, UseCase
@@ -49,7 +50,9 @@ async def erp(tmp_path: Path) -> AsyncIterator[Erp]:
 async def posting_to(database: Database, *erps: Erp) -> AsyncIterator[dict[str, HttpKind]]:
     kinds = {erp.name: HttpKind(erp.url) for erp in erps}
     by_partner = {(name, "post"): kind for name, kind in kinds.items()}
-    task = asyncio.ensure_future(Poster(database, toy.STORE, by_partner, OUTCOME, lambda _facts: None, 1).serve())
+    task = asyncio.ensure_future(
+        Poster(database, toy.STORE, by_partner, OUTCOME, lambda _facts: None, Fence(epoch=1)).serve()
+    )
     yield kinds
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -10,13 +10,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from servicekit import outbox
+from servicekit.broker import Broker as Connection
 from servicekit.database import Database
+from servicekit.door import Door, run_again
 from servicekit.inbox import Inbox
 from servicekit.owners import Fence, OwnerLost, Owners, raise_epoch
+from servicekit.poster import Poster
+from servicekit.relay import Relay
 from tests.servicekit.test_inbox import a_fact
+from tests.servicekit.test_poster import OUTCOME, Partner, plan
+from tests.servicekit.test_relay_and_reader import RULES, SLOT
 from tests.support import toy
+from tests.support.broker import Broker
 from tests.support.eventually import eventually
 from tests.support.postgres import Postgres
+from tests.support.toy import an_add
 
 pytestmark = pytest.mark.connected
 PLACES = ("aachen", "brno", "group")
@@ -106,3 +115,68 @@ async def test_a_frozen_process_within_a_row_of_statements_holds_up_its_successo
         await eventually(lambda: are_shared(successor), within=30)
         await successor.stop()
         frozen.pgconn.finish()
+
+
+async def test_a_relay_outlives_rows_that_another_process_holds(
+    database: Database, broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = Connection(broker.url, RULES, "relay")
+    relay = Relay(database, connection)
+    await Door(database, toy.STORE, relay.told).run(toy.add, an_add("1"))
+    address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as other:
+        other.execute("SELECT 1 FROM producer FOR UPDATE")
+        task = asyncio.ensure_future(relay.serve([SLOT]))
+        told: list[str] = []
+
+        def pauses() -> bool:
+            told.append(capsys.readouterr().out)
+            return task.done() or "relay pauses" in "".join(told)
+
+        await eventually(pauses)
+        other.rollback()
+
+    async def is_marked() -> bool:
+        assert not task.done()
+        return (await database.read(lambda tx: outbox.producer(tx, SLOT))).stored == 1
+
+    await eventually(is_marked)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await connection.close()
+
+
+async def test_a_place_that_can_not_be_begun_holds_up_no_other(database: Database) -> None:
+    """Whoever holds the row of one place does not keep a process from working on the rest."""
+    await database.write(lambda tx: raise_epoch(tx, "aachen"))
+    address = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address) as other:
+        other.execute("SELECT 1 FROM owner WHERE scope = 'aachen' FOR UPDATE")
+        replica = Replica(database)
+        await eventually(lambda: {"brno", "group"} <= replica.works_on.keys() and replica.begun["brno"] == 1, within=4)
+        other.rollback()
+    await eventually(lambda: are_shared(replica))
+    assert set(replica.begun.values()) == {1}, "work that ran was left alone"
+    await replica.stop()
+
+
+async def test_a_poster_that_lost_its_place_asks_its_partner_for_nothing(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Fence("service", await run_again(database, lambda tx: raise_epoch(tx, "service")))
+    await run_again(database, lambda tx: raise_epoch(tx, "service"))
+    partner = Partner()
+    await plan(database, "k1")
+    poster = Poster(database, toy.STORE, {("erp", "post"): partner}, OUTCOME, lambda _facts: None, before)
+    task = asyncio.ensure_future(poster.serve())
+    told: list[str] = []
+
+    def pauses() -> bool:
+        told.append(capsys.readouterr().out)
+        return "posting pauses" in "".join(told)
+
+    await eventually(pauses)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not partner.drafts
+    assert await toy.rows(database, "SELECT state, owner_epoch FROM posting") == [("planned", 0)]

@@ -15,6 +15,7 @@ from servicekit import lanes, poster, posting_table
 from servicekit.clock import now
 from servicekit.database import Database, Tx
 from servicekit.door import run_again
+from servicekit.owners import Fence
 from servicekit.poster import Poster, lane_of
 from servicekit.postings import Away, Found, NoAnswer, NotYet, Posting, PostingOutcome, Refused
 from servicekit.use_case import Decision, PlannedPosting, Seen, UseCase
@@ -81,7 +82,7 @@ async def plan(database: Database, *keys: str, order_key: str = "order-1") -> No
 
 @asynccontextmanager
 async def posting_to(database: Database, partner: Partner, epoch: int = 1) -> AsyncIterator[Poster]:
-    made = Poster(database, toy.STORE, {("erp", "post"): partner}, OUTCOME, lambda _slots: None, epoch)
+    made = Poster(database, toy.STORE, {("erp", "post"): partner}, OUTCOME, lambda _slots: None, Fence(epoch=epoch))
     task = asyncio.ensure_future(made.serve())
     yield made
     task.cancel()

@@ -21,6 +21,7 @@ from servicekit.facts import key_message, slot_of
 from servicekit.inbox import Inbox
 from servicekit.reader import Reader
 from servicekit.relay import Relay
+from servicekit.restate import Restater
 from servicekit.stops import SlotStopMissing
 from tests.support import toy
 from tests.support.broker import Broker
@@ -288,5 +289,9 @@ async def test_facts_that_nobody_can_repeat_stop_their_slot_until_a_person_accep
 
     await eventually(stands_still, within=60)
     assert await two.heard() == 10
+    restater = Restater(two.here, two.connect("restate"), [], lambda _facts: None)
+    two.tasks.append(asyncio.ensure_future(restater.serve([SLOT])))
     await two.there.write(lambda tx: stops.accept(tx, "reader", SLOT))
     await two.has_heard(17, within=45)
+    asked = await rows(two.here, "SELECT consumer FROM restate")
+    assert asked == [("reader",)], "what the lost facts made is said again"
