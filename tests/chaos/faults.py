@@ -155,8 +155,9 @@ def repeat(crew: Crew, fault: Fault) -> None:
     with socket.create_connection(("127.0.0.1", crew.place.ports["nats"]), timeout=5) as client:
         said = f"PUB isthmus.repeat.{slot} {len(request)}\r\n".encode()
         client.sendall(b'CONNECT {"verbose":false}\r\n' + said + request + b"\r\nPING\r\n")
-        client.recv(4096)
-        time.sleep(0.1)
+        heard = b""
+        while b"PONG" not in heard and (more := client.recv(4096)):  # then the broker has passed it on
+            heard += more
 
 
 PROCESSES = [*HUB, *BRIDGES, "nats", "nats", "production", "inventory", *ERPS]

@@ -24,10 +24,8 @@ from tests.chaos.plants import HOT_ORDER, PLANTS, Plant
 TICK = 0.02
 UNDER_WAY_MOST = 250
 HOT_SHARE, CALL_SHARE, AGAIN_SHARE, PALLET_SHARE = 0.3, 0.5, 0.1, 0.01
-QUIET = (
-    "-5",
-    "-6",
-)  # orders in which people slip: a lane is worked off one by one, and must catch up with what arrives
+# Orders in which people slip: a lane is worked off fact by fact, and must catch up with what arrives.
+QUIET = ("-5", "-6")
 PALLET = 20
 LOTS_AN_ORDER = 3
 SLIP = 5  # an operation that no order has
