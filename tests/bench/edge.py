@@ -208,6 +208,8 @@ def measure(home: Path, report: Report, say: Say) -> None:
         chain = chains[station]
         place = bisect_left(chain, (good, 0))
         if place == len(chain):  # the line was killed before the bridge heard of its last pieces
+            if at < ended:
+                raise RuntimeError(f"{station}: no fact covers piece {good} of the steady time")
             continue
         sequence = chain[place][1]
         if begun <= at < ended:
