@@ -60,6 +60,7 @@ def test_a_number_that_nobody_knows_or_two_plants_know_is_one_sentence(local_sys
     ("command", "words"),
     [
         ("lanes list", "Lanes"),
+        ("lanes stops", "Slot stops"),
         ("postings gateway", "Postings"),
         ("variances", "Variances"),
         ("conflicts production", "Conflicts"),
@@ -71,6 +72,12 @@ def test_the_support_desk_answers_people_and_machines(local_system: LocalSystem,
     assert page.code == 0, page.err
     assert words in page.out
     assert isinstance(local_system.ask(*command.split()), list)
+
+
+def test_a_slot_that_is_followed_can_not_be_resumed(local_system: LocalSystem) -> None:
+    answer = local_system.isthmus.run("lanes", "resume", "inventory", "inventory", "production-brno", "compared", "kim")
+    assert is_one_sentence(answer), answer.err
+    assert "nothing to resume" in answer.err
 
 
 async def test_a_log_can_be_followed(local_system: LocalSystem) -> None:
