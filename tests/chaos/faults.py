@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,6 +21,10 @@ from tests.chaos.plants import PLANTS
 from tests.chaos.topology import BRIDGES, ERPS, HUB, OURS, PARTNERS, Crew, configure_broker
 
 ON_THE_WAY = ("production", "inventory", "nats")  # without these nothing is booked anywhere
+
+
+class NotNow(Exception):
+    """Another fault has what this one needs."""
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,15 @@ def lost_store(crew: Crew, fault: Fault) -> None:
 
 def repeat(crew: Crew, fault: Fault) -> None:
     """A slot's relay is asked to tell its last facts again: readers see them twice."""
-    slots = {row["slot"]: row["last_sequence"] for p in books.services(crew.place.home).values()
-             for row in books.rows(p, "SELECT * FROM producer")}  # fmt: skip
+    try:
+        slots = {row["slot"]: row["last_sequence"] for p in books.services(crew.place.home).values()
+                 for row in books.rows(p, "SELECT * FROM producer")}  # fmt: skip
+        _ask_to_repeat(crew, fault, slots)
+    except (OSError, sqlite3.Error) as away:  # the broker is down, or a database is just being robbed of its log
+        raise NotNow(str(away)) from away
+
+
+def _ask_to_repeat(crew: Crew, fault: Fault, slots: dict[str, int]) -> None:
     slot = f"{'edge_bridge' if fault.pick < 0.3 else 'production'}-{fault.target}"
     first = max(1, slots.get(slot, 0) - int(fault.pick * 500))
     request = RepeatRequest(producer_slot=slot, consumer="harness", from_sequence=first).SerializeToString()

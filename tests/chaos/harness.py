@@ -151,5 +151,5 @@ def judge(run: Run, outcome: Outcome) -> None:
     erps = {plant: "" for plant, shape in PLANTS.items() if shape.has_erp and place.has(f"erp-{plant}")}
     try:
         outcome.verdict = checker.check(place.home, story(), erps)
-    except sqlite3.DatabaseError as error:
-        outcome.stuck = f"a database can't be read: {error}. {outcome.stuck}"
+    except (sqlite3.DatabaseError, OSError) as error:  # OSError: an ERP that is away, in a run that was stuck before
+        outcome.stuck = f"not all books could be read: {error!r}. {outcome.stuck}"

@@ -46,6 +46,8 @@ def do(run: Run, fault: Fault, tally: Tally) -> bool:
         faults.DOERS[fault.kind](run.crew, fault)
         tally.note(fault)
         run.say(str(fault))
+    except faults.NotNow:
+        return False
     finally:
         if needs_process:
             run.crew.give_back(fault.target)

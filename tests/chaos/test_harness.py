@@ -13,10 +13,10 @@ import pytest
 
 from tests.chaos import crash_points, faults, power
 from tests.chaos.checker import Verdict, stream_in_order
-from tests.chaos.faults import DOERS, KINDS
+from tests.chaos.faults import DOERS, KINDS, Fault
 from tests.chaos.planted import BUGS
 from tests.chaos.selftest import SCENARIOS
-from tests.chaos.topology import OURS
+from tests.chaos.topology import OURS, Crew, Place, free_base, table
 
 WRITER = """
 import os, sqlite3, sys
@@ -102,3 +102,11 @@ def test_a_stream_with_a_fact_twice_or_out_of_order_is_told(numbers: list[int], 
     verdict = Verdict()
     stream_in_order(verdict, "production-graz", numbers)
     assert len(verdict.wrong["inverted"]) == wrong
+
+
+def test_a_repeat_can_be_asked_for_only_while_there_is_a_broker(tmp_path: Path) -> None:
+    """Two faults may overlap: the run goes on with the next one, and this one is not counted as hit."""
+    (tmp_path / "data").mkdir()
+    crew = Crew(Place(tmp_path, table(free_base()), frozenset({"nats"})))
+    with pytest.raises(faults.NotNow):
+        DOERS["repeat"](crew, Fault("repeat", "graz", 0.1, 0.5))
