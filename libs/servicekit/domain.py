@@ -11,7 +11,9 @@ from typing import ClassVar
 SCALE = 6  # digits after the point that both databases hold exactly, as integers
 MILLIONTH = Decimal(1).scaleb(-SCALE)
 AMOUNT_LIMIT = Decimal(10) ** 12  # below it, scaled amounts and their sums fit a signed 64-bit integer
-UNIT_CODES = frozenset({"C62", "KGM", "GRM", "LTR", "MTR", "SEC", "MIN", "HUR"})  # UN/ECE Recommendation 20
+UNIT_CODES = frozenset(  # UN/ECE Recommendation 20
+    {"C62", "KGM", "GRM", "LTR", "MTR", "SEC", "MIN", "HUR", "CEL", "P1", "BAR", "Q30", "C24", "C16"}
+)
 
 
 class Kind(enum.Enum):

@@ -8,7 +8,10 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
+from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.maintenance.v1 import asset_pb2 as _asset_pb2
 from isthmus.production.v1 import confirmation_pb2 as _confirmation_pb2
+from isthmus.quality.v1 import inspection_pb2 as _inspection_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -226,3 +229,272 @@ class ProductionEventRecorded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProductionEventRecorded: _TypeAlias = ProductionEventRecorded  # noqa: Y015
+
+@_typing.final
+class SampleTaken(_message.Message):
+    """The laboratory took a sample in, under its own number. Order key of facts about an inspection: its work order id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    INSPECTION_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_NUMBER_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    inspection_id: _builtins.str
+    work_order_id: _builtins.str
+    sample_number: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        inspection_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        sample_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspection_id", b"inspection_id", "plant_id", b"plant_id", "sample_number", b"sample_number", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleTaken: _TypeAlias = SampleTaken  # noqa: Y015
+
+@_typing.final
+class LabResultReported(_message.Message):
+    """The laboratory reported a result; it knows only its own sample number. Order key: sample:<sample number>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_NUMBER_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    sample_number: _builtins.str
+    @_builtins.property
+    def result(self) -> _inspection_pb2.TestResult: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        sample_number: _builtins.str = ...,
+        result: _inspection_pb2.TestResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "result", b"result", "sample_number", b"sample_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LabResultReported: _TypeAlias = LabResultReported  # noqa: Y015
+
+@_typing.final
+class HistorianEvidenceReported(_message.Message):
+    """The historian was asked for a batch's evidence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    INSPECTION_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    inspection_id: _builtins.str
+    work_order_id: _builtins.str
+    @_builtins.property
+    def evidence(self) -> _inspection_pb2.HistorianEvidence: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        inspection_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        evidence: _inspection_pb2.HistorianEvidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "inspection_id", b"inspection_id", "plant_id", b"plant_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistorianEvidenceReported: _TypeAlias = HistorianEvidenceReported  # noqa: Y015
+
+@_typing.final
+class MachineStateReported(_message.Message):
+    """A machine's state changed. Order key of this and all below: asset:<asset id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FAULT_CODE_FIELD_NUMBER: _builtins.int
+    SOURCE_TIME_FIELD_NUMBER: _builtins.int
+    IS_UNCERTAIN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    asset_id: _builtins.str
+    state: _asset_pb2.MachineState.ValueType
+    fault_code: _builtins.int
+    """0 is none."""
+    is_uncertain: _builtins.bool
+    """The device said that it is not sure."""
+    @_builtins.property
+    def source_time(self) -> _timestamp_pb2.Timestamp:
+        """By the machine's clock; by ours where it has none."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        state: _asset_pb2.MachineState.ValueType = ...,
+        fault_code: _builtins.int = ...,
+        source_time: _timestamp_pb2.Timestamp | None = ...,
+        is_uncertain: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_time", b"source_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "fault_code", b"fault_code", "is_uncertain", b"is_uncertain", "plant_id", b"plant_id", "source_time", b"source_time", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MachineStateReported: _TypeAlias = MachineStateReported  # noqa: Y015
+
+@_typing.final
+class MachineCountersAdvanced(_message.Message):
+    """A machine's running counters advanced. Values of one counter epoch: a reset or a roll-over begins the next one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    COUNTER_EPOCH_FIELD_NUMBER: _builtins.int
+    RUNTIME_SECONDS_FROM_FIELD_NUMBER: _builtins.int
+    RUNTIME_SECONDS_TO_FIELD_NUMBER: _builtins.int
+    CYCLE_COUNT_FROM_FIELD_NUMBER: _builtins.int
+    CYCLE_COUNT_TO_FIELD_NUMBER: _builtins.int
+    SOURCE_TIME_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    asset_id: _builtins.str
+    counter_epoch: _builtins.int
+    runtime_seconds_from: _builtins.int
+    """Runtime at begin and end, in seconds."""
+    runtime_seconds_to: _builtins.int
+    cycle_count_from: _builtins.int
+    cycle_count_to: _builtins.int
+    @_builtins.property
+    def source_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        counter_epoch: _builtins.int = ...,
+        runtime_seconds_from: _builtins.int = ...,
+        runtime_seconds_to: _builtins.int = ...,
+        cycle_count_from: _builtins.int = ...,
+        cycle_count_to: _builtins.int = ...,
+        source_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["source_time", b"source_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "counter_epoch", b"counter_epoch", "cycle_count_from", b"cycle_count_from", "cycle_count_to", b"cycle_count_to", "plant_id", b"plant_id", "runtime_seconds_from", b"runtime_seconds_from", "runtime_seconds_to", b"runtime_seconds_to", "source_time", b"source_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MachineCountersAdvanced: _TypeAlias = MachineCountersAdvanced  # noqa: Y015
+
+@_typing.final
+class MeasurementSummarised(_message.Message):
+    """What a measurement did in one window of time: said when it left its deadband, not for every reading."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    MEASURE_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    READING_COUNT_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    LATEST_FIELD_NUMBER: _builtins.int
+    BAD_READING_COUNT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    asset_id: _builtins.str
+    measure_id: _builtins.str
+    """What is measured, e.g. "vibration", "temperature"."""
+    reading_count: _builtins.int
+    bad_reading_count: _builtins.int
+    """Readings of the window that were of bad quality and are in none of the figures."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def minimum(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def maximum(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def latest(self) -> _quantity_pb2.Quantity:
+        """The window's last reading."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        measure_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        reading_count: _builtins.int = ...,
+        minimum: _quantity_pb2.Quantity | None = ...,
+        maximum: _quantity_pb2.Quantity | None = ...,
+        latest: _quantity_pb2.Quantity | None = ...,
+        bad_reading_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "latest", b"latest", "maximum", b"maximum", "minimum", b"minimum", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "bad_reading_count", b"bad_reading_count", "end_time", b"end_time", "latest", b"latest", "maximum", b"maximum", "measure_id", b"measure_id", "minimum", b"minimum", "plant_id", b"plant_id", "reading_count", b"reading_count", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasurementSummarised: _TypeAlias = MeasurementSummarised  # noqa: Y015
+
+@_typing.final
+class FaultsReported(_message.Message):
+    """One fault came, once or many times, within one window of time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    FAULT_CODE_FIELD_NUMBER: _builtins.int
+    FAULT_COUNT_FIELD_NUMBER: _builtins.int
+    FIRST_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TIME_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    asset_id: _builtins.str
+    fault_code: _builtins.int
+    fault_count: _builtins.int
+    @_builtins.property
+    def first_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        fault_code: _builtins.int = ...,
+        fault_count: _builtins.int = ...,
+        first_time: _timestamp_pb2.Timestamp | None = ...,
+        last_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_time", b"first_time", "last_time", b"last_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "fault_code", b"fault_code", "fault_count", b"fault_count", "first_time", b"first_time", "last_time", b"last_time", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FaultsReported: _TypeAlias = FaultsReported  # noqa: Y015

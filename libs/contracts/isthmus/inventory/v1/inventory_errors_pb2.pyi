@@ -41,6 +41,12 @@ class _InventoryErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """The warehouse took in more than the plant's place holds. Metadata: lot_id, held, received."""
     INVENTORY_ERROR_REASON_TIME_IN_FUTURE: _InventoryErrorReason.ValueType  # 9
     """More than 5 minutes ahead of our clock. Metadata: occur_time. Check the warehouse's clock."""
+    INVENTORY_ERROR_REASON_LOT_HELD: _InventoryErrorReason.ValueType  # 10
+    """The lot is held for this cause already. Metadata: hold_id."""
+    INVENTORY_ERROR_REASON_HOLD_MISSING: _InventoryErrorReason.ValueType  # 11
+    """No such hold stands. Metadata: hold_id."""
+    INVENTORY_ERROR_REASON_HOLD_NOT_YOURS: _InventoryErrorReason.ValueType  # 12
+    """Only a disposition of quality releases a hold of this cause. Metadata: hold_id, cause."""
 
 class InventoryErrorReason(_InventoryErrorReason, metaclass=_InventoryErrorReasonEnumTypeWrapper):
     """Reasons that inventory gives. ErrorInfo.domain is "inventory.isthmus"."""
@@ -64,4 +70,10 @@ INVENTORY_ERROR_REASON_RECEIPT_EXCEEDS_STOCK: InventoryErrorReason.ValueType  # 
 """The warehouse took in more than the plant's place holds. Metadata: lot_id, held, received."""
 INVENTORY_ERROR_REASON_TIME_IN_FUTURE: InventoryErrorReason.ValueType  # 9
 """More than 5 minutes ahead of our clock. Metadata: occur_time. Check the warehouse's clock."""
+INVENTORY_ERROR_REASON_LOT_HELD: InventoryErrorReason.ValueType  # 10
+"""The lot is held for this cause already. Metadata: hold_id."""
+INVENTORY_ERROR_REASON_HOLD_MISSING: InventoryErrorReason.ValueType  # 11
+"""No such hold stands. Metadata: hold_id."""
+INVENTORY_ERROR_REASON_HOLD_NOT_YOURS: InventoryErrorReason.ValueType  # 12
+"""Only a disposition of quality releases a hold of this cause. Metadata: hold_id, cause."""
 Global___InventoryErrorReason: _TypeAlias = InventoryErrorReason  # noqa: Y015

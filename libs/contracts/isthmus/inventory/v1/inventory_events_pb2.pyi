@@ -8,8 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.inventory.v1 import hold_pb2 as _hold_pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as _inventory_transaction_pb2
 from isthmus.inventory.v1 import shipment_pb2 as _shipment_pb2
+from isthmus.inventory.v1 import stock_pb2 as _stock_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -210,3 +212,145 @@ class ShipmentConfirmed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShipmentConfirmed: _TypeAlias = ShipmentConfirmed  # noqa: Y015
+
+@_typing.final
+class LotHeld(_message.Message):
+    """A lot may not be used or shipped until it is released. Order key of this and all below: the work order that made the
+    lot; lot:<item id>:<lot id> where there is none.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    STOCKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold: ...
+    @_builtins.property
+    def stocks(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Stock]:
+        """What of the lot the ledger holds, by place."""
+
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        stocks: _abc.Iterable[_stock_pb2.Stock] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "stocks", b"stocks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotHeld: _TypeAlias = LotHeld  # noqa: Y015
+
+@_typing.final
+class LotReleased(_message.Message):
+    """A hold is over; another one of the same lot may stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    STOCKS_FIELD_NUMBER: _builtins.int
+    IS_AVAILABLE_FIELD_NUMBER: _builtins.int
+    is_available: _builtins.bool
+    """No hold of the lot stands any more."""
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold: ...
+    @_builtins.property
+    def stocks(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Stock]: ...
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        stocks: _abc.Iterable[_stock_pb2.Stock] | None = ...,
+        is_available: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "is_available", b"is_available", "stocks", b"stocks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LotReleased: _TypeAlias = LotReleased  # noqa: Y015
+
+@_typing.final
+class AllocationChanged(_message.Message):
+    """Which lots a delivery gets changed, or how much it lacks. Order key: the shipment id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOCATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def allocation(self) -> _hold_pb2.Allocation: ...
+    def __init__(
+        self,
+        *,
+        allocation: _hold_pb2.Allocation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["allocation", b"allocation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allocation", b"allocation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AllocationChanged: _TypeAlias = AllocationChanged  # noqa: Y015
+
+@_typing.final
+class RecallRaised(_message.Message):
+    """A lot that had passed failed after all. What is in stock is held; what has left must be called back by people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    HELD_STOCKS_FIELD_NUMBER: _builtins.int
+    RECALLED_SHIPMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold: ...
+    @_builtins.property
+    def held_stocks(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Stock]:
+        """Not shipped yet, by place."""
+
+    @_builtins.property
+    def recalled_shipments(self) -> _containers.RepeatedCompositeFieldContainer[_hold_pb2.RecalledShipment]:
+        """Already with customers."""
+
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        held_stocks: _abc.Iterable[_stock_pb2.Stock] | None = ...,
+        recalled_shipments: _abc.Iterable[_hold_pb2.RecalledShipment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_stocks", b"held_stocks", "hold", b"hold", "recalled_shipments", b"recalled_shipments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecallRaised: _TypeAlias = RecallRaised  # noqa: Y015
+
+@_typing.final
+class HeldLotShipped(_message.Message):
+    """The warehouse shipped a lot that is held. It is booked, for it is true; people must act."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    SHIPMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> _hold_pb2.Hold: ...
+    @_builtins.property
+    def shipment(self) -> _hold_pb2.RecalledShipment: ...
+    def __init__(
+        self,
+        *,
+        hold: _hold_pb2.Hold | None = ...,
+        shipment: _hold_pb2.RecalledShipment | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "shipment", b"shipment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "shipment", b"shipment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldLotShipped: _TypeAlias = HeldLotShipped  # noqa: Y015

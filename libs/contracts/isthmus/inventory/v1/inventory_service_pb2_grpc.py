@@ -55,6 +55,26 @@ class InventoryServiceStub:
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentRequest.SerializeToString,
                 response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentResponse.FromString,
                 _registered_method=True)
+        self.HoldLot = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/HoldLot',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotResponse.FromString,
+                _registered_method=True)
+        self.ReleaseLot = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/ReleaseLot',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.FromString,
+                _registered_method=True)
+        self.ListHolds = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/ListHolds',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsResponse.FromString,
+                _registered_method=True)
+        self.ListAllocations = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/ListAllocations',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsResponse.FromString,
+                _registered_method=True)
         self.GetShipment = channel.unary_unary(
                 '/isthmus.inventory.v1.InventoryService/GetShipment',
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.GetShipmentRequest.SerializeToString,
@@ -111,6 +131,36 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HoldLot(self, request, context):
+        """Holds a lot by a person's word. Publishes LotHeld, and AllocationChanged for deliveries that lose it.
+        Errors: LOT_MISSING, LOT_HELD, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseLot(self, request, context):
+        """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
+        Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListHolds(self, request, context):
+        """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAllocations(self, request, context):
+        """Lists which lots open deliveries get and what they lack, by shipment id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetShipment(self, request, context):
         """Reads one shipment. Errors: SHIPMENT_MISSING.
         """
@@ -154,6 +204,26 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ConfirmShipment,
                     request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentRequest.FromString,
                     response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentResponse.SerializeToString,
+            ),
+            'HoldLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldLot,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotResponse.SerializeToString,
+            ),
+            'ReleaseLot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseLot,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.SerializeToString,
+            ),
+            'ListHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHolds,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsResponse.SerializeToString,
+            ),
+            'ListAllocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAllocations,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsResponse.SerializeToString,
             ),
             'GetShipment': grpc.unary_unary_rpc_method_handler(
                     servicer.GetShipment,
@@ -280,6 +350,114 @@ class InventoryService:
             '/isthmus.inventory.v1.InventoryService/ConfirmShipment',
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentRequest.SerializeToString,
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ConfirmShipmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/HoldLot',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.HoldLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseLot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/ReleaseLot',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/ListHolds',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAllocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/ListAllocations',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListAllocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

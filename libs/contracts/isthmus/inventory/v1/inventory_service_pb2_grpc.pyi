@@ -52,6 +52,18 @@ class InventoryServiceStub:
     Errors: SHIPMENT_MISSING, SHIPMENT_CLOSED, LOT_MISSING, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
     SHIPMENT_LINE_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
+    HoldLot: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.HoldLotRequest, _inventory_service_pb2.HoldLotResponse]
+    """Holds a lot by a person's word. Publishes LotHeld, and AllocationChanged for deliveries that lose it.
+    Errors: LOT_MISSING, LOT_HELD, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    ReleaseLot: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ReleaseLotRequest, _inventory_service_pb2.ReleaseLotResponse]
+    """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
+    Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    ListHolds: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListHoldsRequest, _inventory_service_pb2.ListHoldsResponse]
+    """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID."""
+    ListAllocations: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListAllocationsRequest, _inventory_service_pb2.ListAllocationsResponse]
+    """Lists which lots open deliveries get and what they lack, by shipment id. Errors: PAGE_TOKEN_INVALID."""
     GetShipment: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.GetShipmentRequest, _inventory_service_pb2.GetShipmentResponse]
     """Reads one shipment. Errors: SHIPMENT_MISSING."""
     ListStock: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListStockRequest, _inventory_service_pb2.ListStockResponse]
@@ -83,6 +95,18 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     Errors: SHIPMENT_MISSING, SHIPMENT_CLOSED, LOT_MISSING, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
     SHIPMENT_LINE_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
+    HoldLot: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.HoldLotRequest, _inventory_service_pb2.HoldLotResponse]  # type: ignore[assignment]
+    """Holds a lot by a person's word. Publishes LotHeld, and AllocationChanged for deliveries that lose it.
+    Errors: LOT_MISSING, LOT_HELD, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    ReleaseLot: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ReleaseLotRequest, _inventory_service_pb2.ReleaseLotResponse]  # type: ignore[assignment]
+    """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
+    Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    ListHolds: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListHoldsRequest, _inventory_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
+    """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID."""
+    ListAllocations: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListAllocationsRequest, _inventory_service_pb2.ListAllocationsResponse]  # type: ignore[assignment]
+    """Lists which lots open deliveries get and what they lack, by shipment id. Errors: PAGE_TOKEN_INVALID."""
     GetShipment: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.GetShipmentRequest, _inventory_service_pb2.GetShipmentResponse]  # type: ignore[assignment]
     """Reads one shipment. Errors: SHIPMENT_MISSING."""
     ListStock: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListStockRequest, _inventory_service_pb2.ListStockResponse]  # type: ignore[assignment]
@@ -135,6 +159,42 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: SHIPMENT_MISSING, SHIPMENT_CLOSED, LOT_MISSING, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
         SHIPMENT_LINE_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
+
+    @_abc_1.abstractmethod
+    def HoldLot(
+        self,
+        request: _inventory_service_pb2.HoldLotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.HoldLotResponse, _abc.Awaitable[_inventory_service_pb2.HoldLotResponse]]:
+        """Holds a lot by a person's word. Publishes LotHeld, and AllocationChanged for deliveries that lose it.
+        Errors: LOT_MISSING, LOT_HELD, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseLot(
+        self,
+        request: _inventory_service_pb2.ReleaseLotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.ReleaseLotResponse, _abc.Awaitable[_inventory_service_pb2.ReleaseLotResponse]]:
+        """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
+        Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def ListHolds(
+        self,
+        request: _inventory_service_pb2.ListHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.ListHoldsResponse, _abc.Awaitable[_inventory_service_pb2.ListHoldsResponse]]:
+        """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListAllocations(
+        self,
+        request: _inventory_service_pb2.ListAllocationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.ListAllocationsResponse, _abc.Awaitable[_inventory_service_pb2.ListAllocationsResponse]]:
+        """Lists which lots open deliveries get and what they lack, by shipment id. Errors: PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def GetShipment(
