@@ -19,7 +19,7 @@ class Books:
 
     def __init__(self, journal: Path) -> None:
         self._lock = threading.Lock()
-        self.drafts: dict[str, str] = {}
+        self.drafts: list[str] = []  # keys; a twin is a draft of its own, as in ERPs
         self.bookings: list[str] = []
         if journal.exists():
             for line in journal.read_text().splitlines():
@@ -28,12 +28,12 @@ class Books:
 
     def _apply(self, step: str, key: str) -> None:
         if step == "draft":
-            self.drafts.setdefault(key, f"D{len(self.drafts) + 1}")
+            self.drafts.append(key)
         else:
             self.bookings.append(key)
 
     def write(self, step: str, key: str) -> None:
-        """Book as often as asked: that it is asked once is our business, not the ERP's."""
+        """Draft and book as often as asked: that it is asked once is our business, not the ERP's."""
         with self._lock:
             self._apply(step, key)
             self._file.write(json.dumps([step, key]) + "\n")
@@ -86,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _found(self, key: str) -> dict[str, Any]:
         books = Handler.books
-        return {"foreign_id": books.drafts.get(key, ""), "is_booked": key in books.bookings}
+        foreign_id = f"D{books.drafts.index(key) + 1}" if key in books.drafts else ""
+        return {"foreign_id": foreign_id, "is_booked": key in books.bookings}
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         data = json.dumps(body).encode()
