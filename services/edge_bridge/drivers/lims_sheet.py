@@ -35,10 +35,8 @@ def read_sheet(raw: bytes, end_mark: str, wanted: Sequence[str]) -> list[Cells]:
     if len(raw) > BYTES_MOST:
         raise Broken(f"the file is larger than {BYTES_MOST} bytes")
     lines = _lines(raw)
-    if not lines:
-        raise Unfinished("the file is empty")
-    header = _header(lines[0], wanted)
     body = _body(lines, end_mark)
+    header = _header(lines[0], wanted)
     for number, cells in enumerate(body, start=2):
         if len(cells) != len(header):
             raise Broken(f"line {number} has {len(cells)} cells, the header has {len(header)}")
@@ -55,6 +53,8 @@ def _lines(raw: bytes) -> list[list[str]]:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise Broken(f"byte {error.start} is no character of {encoding}") from error
+    if "\0" in text:
+        raise Broken("the file holds characters that are no text")
     lines: list[list[str]] = []
     try:
         for cells in csv.reader(io.StringIO(text, newline=""), delimiter=";", strict=True):
@@ -75,19 +75,17 @@ def _header(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
     if len(header) > COLUMNS_MOST:
         raise Broken(f"the header has more than {COLUMNS_MOST} columns")
     missing = [name for name in wanted if name not in header]
-    if missing and len(header) >= len(wanted):
+    if missing:
         raise Broken(
             f"the column {', '.join(map(repr, missing))} is missing; the file has {', '.join(map(repr, header))}"
         )
-    if missing:  # fewer columns than wanted: the header itself may be cut
-        raise Unfinished(f"the header ends after {len(header)} columns")
     if len(set(header)) != len(header):
         raise Broken("two columns have one name")
     return header
 
 
 def _body(lines: Sequence[list[str]], end_mark: str) -> Sequence[list[str]]:
-    last = [cell.strip() for cell in lines[-1]]
+    last = [cell.strip() for cell in lines[-1]] if lines else []
     count = last[1] if len(last) > 1 else ""
     if len(lines) < 2 or last[0] != end_mark or any(last[2:]):
         raise Unfinished(f"there is no line that begins with {end_mark!r} at the end")
