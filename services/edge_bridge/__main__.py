@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,17 +15,27 @@ from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.edge_bridge import event_handlers, supervisor, use_cases
-from services.edge_bridge.driver import Connectors, Health, LineDriver, MesDriver
+from services.edge_bridge.driver import (
+    Connectors,
+    Health,
+    HistorianDriver,
+    LaboratoryDriver,
+    LineDriver,
+    MesDriver,
+)
+from services.edge_bridge.drivers.influx_historian import InfluxHistorian, Place
+from services.edge_bridge.drivers.lims_files import LimsFiles
 from services.edge_bridge.drivers.opc_ua import OpcUaLine
 from services.edge_bridge.drivers.rest_mes import RestMes
 from services.edge_bridge.drivers.staging_mes import StagingMes
+from services.edge_bridge.lims_map import LimsMap, load_map
 from services.edge_bridge.rpc import EdgeService
 from services.edge_bridge.settings import Settings
 from services.edge_bridge.store import STORE
 from services.edge_bridge.tag_map import TAG_MAPS
 
 
-def connectors_of(settings: Settings) -> Connectors:
+def connectors_of(settings: Settings, lims_map: LimsMap | None) -> Connectors:
     """What the settings connect this bridge to."""
     mes_id, line_id = f"mes-{settings.plant_id}", f"line-{settings.plant_id}"
     mes: MesDriver
@@ -35,10 +46,39 @@ def connectors_of(settings: Settings) -> Connectors:
     line: LineDriver | None = None
     if settings.line_url:
         line = OpcUaLine(line_id, settings.line_url, TAG_MAPS[settings.line_tag_map], settings.line_stations)
-    health = {mes_id: Health(mes_id, mes.name)}
-    if line is not None:
-        health[line_id] = Health(line_id, line.name)
-    return Connectors(mes, line, health)
+    laboratory, historian = evidence_sources_of(settings, lims_map)
+    named = [(mes_id, mes), (line_id, line), (settings.laboratory_id, laboratory), (historian_id(settings), historian)]
+    health = {name: Health(name, driver.name) for name, driver in named if driver is not None}
+    return Connectors(mes, line, laboratory, historian, health)
+
+
+def historian_id(settings: Settings) -> str:
+    return f"historian-{settings.plant_id}"
+
+
+def evidence_sources_of(
+    settings: Settings, lims_map: LimsMap | None
+) -> tuple[LaboratoryDriver | None, HistorianDriver | None]:
+    """Laboratory and historian, where the plant has them."""
+    laboratory = historian = None
+    if settings.lims_folder is not None and lims_map is not None:
+        laboratory = LimsFiles(settings.laboratory_id, settings.lims_folder, lims_map, settings.lims_quiet_seconds)
+    if settings.historian_url:
+        database, measurement = settings.historian_database, settings.historian_measurement
+        place = Place(settings.historian_url, database, measurement, settings.historian_grace)
+        historian = InfluxHistorian(historian_id(settings), place)
+    return laboratory, historian
+
+
+def lims_map_of(settings: Settings) -> LimsMap | None:
+    """The laboratory's words; a file that can't be used stops the start, with every problem of it."""
+    if settings.lims_map_file is None:
+        return None
+    try:
+        return load_map(settings.lims_map_file)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"EDGE_BRIDGE_LIMS_MAP_FILE: {error}\n")
+        raise SystemExit(2) from None
 
 
 def servicers(connectors: Connectors, kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
@@ -47,21 +87,25 @@ def servicers(connectors: Connectors, kit: Kit, server: grpc.aio.Server) -> Sequ
 
 
 def posting_kinds(connectors: Connectors, kit: Kit) -> Mapping[tuple[str, str], PostingKind]:
-    mes = connectors.mes
-    return {(mes.connector_id, kind): maker for kind, maker in mes.posting_kinds().items()}
+    asked: list[MesDriver | LaboratoryDriver] = [connectors.mes]
+    if connectors.laboratory is not None:
+        asked.append(connectors.laboratory)
+    return {(one.connector_id, kind): maker for one in asked for kind, maker in one.posting_kinds().items()}
 
 
 def main() -> None:
     settings = load(Settings)
-    connectors = connectors_of(settings)
+    lims_map = lims_map_of(settings)
+    connectors = connectors_of(settings, lims_map)
+    laboratory = [connectors.laboratory.connector_id] if connectors.laboratory is not None else []
     service = Service(
         store=STORE,
         migrations=Path(__file__).parent / "migrations",
         servicers=partial(servicers, connectors),
-        handlers=event_handlers.handlers(settings.mes_driver),
-        own_inboxes=[connectors.mes.connector_id],
+        handlers=event_handlers.handlers(settings, lims_map),
+        own_inboxes=[connectors.mes.connector_id, *laboratory],
         posting_kinds=partial(posting_kinds, connectors),
-        posting_outcome=use_cases.mes_outcome,
+        posting_outcome=use_cases.posting_outcome,
         says_group=False,
         loops=lambda kit: supervisor.loops(kit, connectors),
     )

@@ -1,4 +1,4 @@
-"""What the supervisor needs of a plant system, whatever its protocol. Two MES drivers and one line driver fill it."""
+"""What the supervisor needs of a plant system, whatever its protocol: MES, line, laboratory, historian."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.postings import PostingKind
+from services.edge_bridge.domain.evidence import HistorianRead, Reading
 from services.edge_bridge.domain.station import StationState
 
 
@@ -58,6 +59,50 @@ class LineDriver(Protocol):
         """Changes of stations, in the order of the device's clock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A whole file of results: each row as a record, with the lane that it belongs to. `mark` tells if the file changed."""
+
+    file_name: str
+    mark: tuple[int, int, int]
+    rows: Sequence[tuple[str, PlantRecord]]
+
+
+class LaboratoryDriver(Protocol):
+    """A laboratory's system: sheets of results to read, and samples to ask for."""
+
+    connector_id: str
+    name: str
+
+    async def next_sheet(self) -> Sheet | None:
+        """The oldest whole sheet; broken ones are put aside on the way. Raises DriverAway."""
+
+    async def mark_read(self, sheet: Sheet) -> None:
+        """The sheet's rows are on our disk. Raises DriverAway."""
+
+    def quarantined(self) -> str:
+        """What was put aside and still waits for a person, in plant words; empty: nothing."""
+
+    def posting_kinds(self) -> Mapping[str, PostingKind]:
+        """What the laboratory can be asked for."""
+
+
+class HistorianDriver(Protocol):
+    """A historian: it is asked, never changed."""
+
+    connector_id: str
+    name: str
+
+    async def check(self) -> None:
+        """It answers. Raises DriverAway."""
+
+    async def is_written(self, read: HistorianRead) -> bool:
+        """The historian has all that it will have of the window. Raises DriverAway."""
+
+    async def readings(self, read: HistorianRead) -> Sequence[Reading]:
+        """What it has of the window, good or bad. Raises DriverAway."""
+
+
 @dataclass(slots=True)
 class Health:
     """How a connector does, for the status page."""
@@ -75,4 +120,6 @@ class Connectors:
 
     mes: MesDriver
     line: LineDriver | None
+    laboratory: LaboratoryDriver | None = None
+    historian: HistorianDriver | None = None
     health: dict[str, Health] = field(default_factory=dict)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from zoneinfo import ZoneInfo
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.production_events_pb2 import WorkOrderCancelled, WorkOrderChanged, WorkOrderReleased
+from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
 from servicekit.facts import Do, EventMeta, Handler, consumes, handlers_of
 from services.edge_bridge import use_cases, wire
-from services.edge_bridge.mappings import MAPPINGS
+from services.edge_bridge.lims_map import LimsMap
+from services.edge_bridge.mappings import MAPPINGS, lab_result
+from services.edge_bridge.settings import Settings
 from services.edge_bridge.wire import ReportReversal
 
 
@@ -31,16 +35,25 @@ def take_order_back(event: WorkOrderCancelled, meta: EventMeta) -> Do:
     return Do(use_cases.give_to_mes, command)
 
 
-def handlers(mes_driver: str) -> dict[str, Handler]:
-    """The subscriptions, with the mapping of this plant's MES for its records."""
-    mapping = MAPPINGS[mes_driver]
+def handlers(settings: Settings, lims_map: LimsMap | None) -> dict[str, Handler]:
+    """The subscriptions, with the mappings of this plant's records. Inspections matter where somebody can be asked."""
+    mapping = MAPPINGS[settings.mes_driver]
 
     @consumes(PlantRecord)
-    def report(record: PlantRecord, meta: EventMeta) -> Do:
-        """When the MES reports, take it as the document that it is."""
+    def report(record: PlantRecord, meta: EventMeta) -> Do | None:
+        """When a plant system reports, take it as the document that it is."""
+        if lims_map is not None and record.connector_id == settings.laboratory_id:
+            result = lab_result(record, meta.plant_id, lims_map, ZoneInfo(settings.time_zone), is_late=meta.is_late)
+            return Do(use_cases.report_lab_result, result, is_document=True)
         said = mapping(record, meta.plant_id, is_late=meta.is_late)
         is_reversal = isinstance(said, ReportReversal)
         use_case = use_cases.reverse_confirmation if is_reversal else use_cases.confirm_operation
         return Do(use_case, said, is_document=True)
 
-    return {**handlers_of(sys.modules[__name__]), report.__dict__["consumes"]: report}
+    @consumes(InspectionOpened)
+    def ask_for_evidence(event: InspectionOpened, meta: EventMeta) -> Do:
+        """When an inspection opens, ask the laboratory and the historian."""
+        return Do(use_cases.open_inspection, wire.open_inspection(event.inspection, meta.traceparent))
+
+    own = [report, ask_for_evidence] if settings.asks_for_evidence else [report]
+    return {**handlers_of(sys.modules[__name__]), **{handler.__dict__["consumes"]: handler for handler in own}}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.domain import BusinessKey, DomainError, Quantity, exact
 from servicekit.wire import time_of
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
-from services.edge_bridge.wire import Consumption, ReportConfirmation, ReportReversal, Scrap
+from services.edge_bridge.lims_map import LimsMap
+from services.edge_bridge.wire import Consumption, ReportConfirmation, ReportLabResult, ReportReversal, Scrap
 
 Report = ReportConfirmation | ReportReversal
 REST_UNITS = {"ST": "C62", "KG": "KGM", "G": "GRM", "L": "LTR", "M": "MTR"}
@@ -161,3 +164,57 @@ def staging_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
 
 
 MAPPINGS: Mapping[str, Callable[..., Report]] = {"rest_mes": rest_mes, "staging_mes": staging_mes}
+
+
+# --- laboratory
+
+FORMULA = re.compile(r"[=+@\t\r]|-[^0-9,.]")  # begins what a spreadsheet would run; a laboratory writes no such cell
+LAB_NUMBER = re.compile(r"-?[0-9]{1,12}(,[0-9]{1,6})?")
+
+
+def lab_result(
+    record: PlantRecord, plant_id: str, lims_map: LimsMap, zone: ZoneInfo, *, is_late: bool
+) -> ReportLabResult:
+    """A row of a laboratory's results. Corrections are rows of a higher revision, and documents of their own."""
+    fields = _fields(record, lims_map.units, lab_number)
+    for name, value in fields.values.items():
+        if FORMULA.match(value):
+            raise fields.unreadable(name, value)
+    column = lims_map.result
+    sample_number, test_code = fields.text(column["sample_number"]).strip(), fields.text(column["test_code"]).strip()
+    if test_code not in lims_map.tests:
+        raise fields.unreadable(column["test_code"], test_code)
+    revision = fields.whole(column["revision"])
+    if not 0 < revision < 1000:
+        raise fields.unreadable(column["revision"], revision)
+    return ReportLabResult(
+        business_key=BusinessKey(record.connector_id, "lab_result", sample_number, f"{test_code}/{revision}"),
+        plant_id=plant_id,
+        sample_number=sample_number,
+        characteristic_id=lims_map.tests[test_code],
+        value=fields.quantity(
+            column["value"], fields.text(column["value"]).strip(), fields.text(column["unit"]).strip()
+        ),
+        revision=revision,
+        occur_time=_plant_time(fields, column["time"], lims_map.time_format, zone),
+        is_late=is_late,
+    )
+
+
+def lab_number(text: str) -> Decimal:
+    """A decimal comma, at most six digits behind it, and no thousands sign."""
+    if not LAB_NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return Decimal(text.replace(",", "."))
+
+
+def _plant_time(fields: Fields, name: str, time_format: str, zone: ZoneInfo) -> datetime:
+    """A plant's clock as an instant. The hour that a change of the clocks skips or repeats names none, and is refused."""
+    text = fields.text(name).strip()
+    try:
+        local = datetime.strptime(text, time_format).replace(tzinfo=zone)
+        if local.utcoffset() != local.replace(fold=1).utcoffset():
+            raise ValueError(text)
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise fields.unreadable(name, text) from error

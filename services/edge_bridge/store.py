@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from servicekit.rows import Rows, table
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from servicekit import clock
+from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
+from services.edge_bridge.domain.evidence import HistorianRead, Question
 from services.edge_bridge.domain.plant_order import Feed, MesNumber, PlantOrder, WorkOrderUnknown
+from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
 
 PLANT_ORDERS = Rows(
@@ -56,4 +63,75 @@ STATIONS = Rows(
     },
 )
 
-STORE = Store("edge_bridge", (PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS))
+# --- laboratory and historian
+
+SAMPLES = Rows(
+    table("samples", "sample_number inspection_id traceparent"),
+    Sample,
+    key=("sample_number",),
+    from_row=lambda r: Sample(r.sample_number, r.inspection_id, r.traceparent),
+    to_row=lambda s: {
+        "sample_number": s.sample_number,
+        "inspection_id": s.inspection_id,
+        "traceparent": s.traceparent,
+    },
+)
+
+
+def _limit_of(value: int | None) -> Decimal | None:
+    return None if value is None else unscaled(value)
+
+
+def _read_of(row: Any) -> HistorianRead:
+    return HistorianRead(
+        row.inspection_id,
+        row.characteristic_id,
+        row.plant_id,
+        row.work_order_id,
+        row.tag_id,
+        row.unit_code,
+        Question(
+            clock.instant(row.start_time),
+            clock.instant(row.end_time),
+            _limit_of(row.lower_limit),
+            _limit_of(row.upper_limit),
+            timedelta(microseconds=row.allowed_gap),
+        ),
+        bool(row.is_answered),
+        row.traceparent,
+    )
+
+
+def _row_of_read(read: HistorianRead) -> dict[str, Any]:
+    asked = read.question
+    return {
+        "inspection_id": read.inspection_id,
+        "characteristic_id": read.characteristic_id,
+        "plant_id": read.plant_id,
+        "work_order_id": read.work_order_id,
+        "tag_id": read.tag_id,
+        "unit_code": read.unit_code,
+        "traceparent": read.traceparent,
+        "start_time": clock.micros(asked.start_time),
+        "end_time": clock.micros(asked.end_time),
+        "lower_limit": None if asked.lower_limit is None else scaled(asked.lower_limit),
+        "upper_limit": None if asked.upper_limit is None else scaled(asked.upper_limit),
+        "allowed_gap": asked.allowed_gap // timedelta(microseconds=1),
+        "is_answered": read.is_answered,
+    }
+
+
+HISTORIAN_READS = Rows(
+    table(
+        "historian_reads",
+        "inspection_id characteristic_id plant_id work_order_id tag_id unit_code traceparent",
+        "start_time end_time lower_limit upper_limit allowed_gap",
+        flags="is_answered",
+    ),
+    HistorianRead,
+    key=("inspection_id", "characteristic_id"),
+    from_row=_read_of,
+    to_row=_row_of_read,
+)
+
+STORE = Store("edge_bridge", (PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS, SAMPLES, HISTORIAN_READS))

@@ -15,17 +15,30 @@ from servicekit.domain import DomainError
 from servicekit.inbox import Delivery
 from servicekit.run import Kit
 from services.edge_bridge import use_cases, wire
-from services.edge_bridge.driver import Connectors, DriverAway, Health, LineDriver, MesDriver, Observation
-from services.edge_bridge.store import FEEDS
+from services.edge_bridge.domain.evidence import HistorianRead, evidence
+from services.edge_bridge.driver import (
+    Connectors,
+    DriverAway,
+    Health,
+    HistorianDriver,
+    LaboratoryDriver,
+    LineDriver,
+    MesDriver,
+    Observation,
+    Sheet,
+)
+from services.edge_bridge.store import FEEDS, HISTORIAN_READS
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.2
+ASK_SECONDS = 1.0  # how often open questions are put to the historian
+READS_MOST = 200  # questions of one round
 TOGETHER_MOST = 128  # observations of one transaction
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 ORDER_FIELDS = ("auftrag", "MES_NO")  # where a record names the MES's order
 
 
-def envelope_of(record: PlantRecord, plant_id: str, *, is_late: bool) -> Envelope:
+def envelope_of(record: PlantRecord, plant_id: str, *, is_late: bool, order_key: str = "") -> Envelope:
     """A record as a fact of its own source: the same record read again is the same fact."""
     fields = {field.name: field.value for field in record.fields}
     number = next((fields[name] for name in ORDER_FIELDS if fields.get(name)), record.record_id)
@@ -35,9 +48,9 @@ def envelope_of(record: PlantRecord, plant_id: str, *, is_late: bool) -> Envelop
     envelope = Envelope(
         event_id=hashlib.sha256(content.encode()).hexdigest()[:32],
         plant_id=plant_id,
-        order_key=f"mes:{number}",
+        order_key=order_key or f"mes:{number}",
         subject_id=record.record_id,
-        correlation_id=number,
+        correlation_id=order_key or number,
         is_late=is_late,
     )
     envelope.occur_time.CopyFrom(record.read_time)
@@ -121,6 +134,72 @@ def _command(kit: Kit, line: LineDriver, seen: Observation, *, is_first: bool) -
     )
 
 
+# --- laboratory and historian
+
+
+async def follow_laboratory(kit: Kit, laboratory: LaboratoryDriver, health: Health) -> None:
+    """Take the laboratory's sheets for ever, each in one transaction before it is put away."""
+    inbox = kit.inboxes[laboratory.connector_id]
+    failures = 0
+    while True:
+        try:
+            sheet = await laboratory.next_sheet()
+            if sheet is not None:
+                await inbox.take(_rows_of(kit, sheet))
+                await laboratory.mark_read(sheet)
+                health.last_record_time = clock.now()
+            await inbox.retry_due()
+            health.is_connected, health.last_error, failures = True, laboratory.quarantined(), 0
+            await asyncio.sleep(0 if sheet is not None else POLL_SECONDS)
+        except (DriverAway, DomainError) as fault:
+            failures = await _back_off(health, str(fault), failures)
+
+
+def _rows_of(kit: Kit, sheet: Sheet) -> list[Delivery]:
+    plant_id, is_late = kit.settings.plant_id, not kit.broker.is_connected
+    return [
+        Delivery(envelope_of(record, plant_id, is_late=is_late, order_key=order_key))
+        for order_key, record in sheet.rows
+    ]
+
+
+async def ask_historian(kit: Kit, historian: HistorianDriver, health: Health) -> None:
+    """Put the standing questions to the historian for ever; one that can't be answered yet keeps no other waiting."""
+    failures = 0
+    while True:
+        try:
+            await historian.check()
+            faults = [fault for read in await _open_reads(kit) if (fault := await _ask(kit, historian, health, read))]
+            if faults:
+                raise DriverAway(faults[0])
+            health.is_connected, health.last_error, failures = True, "", 0
+            await asyncio.sleep(ASK_SECONDS)
+        except (DriverAway, DomainError) as fault:
+            failures = await _back_off(health, str(fault), failures)
+
+
+async def _open_reads(kit: Kit) -> list[HistorianRead]:
+    return await kit.database.read(
+        lambda tx: HISTORIAN_READS.select(tx, "NOT is_answered ORDER BY end_time LIMIT ?", (READS_MOST,))
+    )
+
+
+async def _ask(kit: Kit, historian: HistorianDriver, health: Health, read: HistorianRead) -> str:
+    """Put one question and save its answer with its fact. Returns why the historian could not be asked."""
+    try:
+        if not await historian.is_written(read):
+            return ""
+        readings = await historian.readings(read)
+    except DriverAway as fault:
+        return f"{read.tag_id}: {fault}"
+    shown = await asyncio.to_thread(evidence, readings, read.question)
+    is_late = not kit.broker.is_connected
+    command = wire.ReportEvidence.of(historian.connector_id, read, shown, is_late=is_late)
+    await kit.door.run(use_cases.report_evidence, command)
+    health.last_record_time = clock.now()
+    return ""
+
+
 async def _back_off(health: Health, fault: str, failures: int) -> int:
     pause = PAUSES[min(failures, len(PAUSES) - 1)]
     if health.is_connected or not failures:
@@ -135,4 +214,9 @@ def loops(kit: Kit, connectors: Connectors) -> list[Awaitable[None]]:
     found: list[Awaitable[None]] = [follow_mes(kit, connectors.mes, connectors.health[connectors.mes.connector_id])]
     if connectors.line is not None:
         found.append(follow_line(kit, connectors.line, connectors.health[connectors.line.connector_id]))
+    laboratory, historian = connectors.laboratory, connectors.historian
+    if laboratory is not None:
+        found.append(follow_laboratory(kit, laboratory, connectors.health[laboratory.connector_id]))
+    if historian is not None:
+        found.append(ask_historian(kit, historian, connectors.health[historian.connector_id]))
     return found

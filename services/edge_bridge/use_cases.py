@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from servicekit.postings import PostingOutcome
 from servicekit.rows import Key
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
 from services.edge_bridge import wire
+from services.edge_bridge.domain.evidence import HistorianRead
 from services.edge_bridge.domain.plant_order import (
     Feed,
     MesNumber,
@@ -18,8 +20,9 @@ from services.edge_bridge.domain.plant_order import (
     PlantOrder,
     RecordOrderUnknown,
 )
+from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
-from services.edge_bridge.store import FEEDS, MES_NUMBERS, PLANT_ORDERS, STATIONS
+from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MES_NUMBERS, PLANT_ORDERS, SAMPLES, STATIONS
 
 # --- orders to the MES
 
@@ -65,9 +68,6 @@ def decide_mes_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> De
 def _mes_outcome_loads(command: PostingOutcome, seen: Seen) -> list[Key[Any]]:
     number = command.answer.get("mes_order_number", "")
     return [PLANT_ORDERS.key(command.posting.order_key), *([MES_NUMBERS.key(number)] if number else [])]
-
-
-mes_outcome = UseCase(name="mes_outcome", loads=_mes_outcome_loads, decide=decide_mes_outcome)
 
 
 def _order_fact(data: Any, order: PlantOrder, at: datetime, **more: Any) -> Fact:
@@ -200,4 +200,99 @@ def decide_feed(seen: Seen, command: wire.AdvanceFeed, now: datetime) -> Decisio
 
 advance_feed = UseCase(
     name="advance_feed", loads=lambda c, seen: [FEEDS.key(c.feed_id)], decide=decide_feed, is_traced=False
+)
+
+
+# --- laboratory and historian
+
+
+def decide_open_inspection(seen: Seen, command: wire.OpenInspection, now: datetime) -> Decision:
+    """Ask the laboratory for a sample, and keep the questions to the historian until they are answered."""
+    fresh = [read for read in command.reads if seen.get(_read_key(read)) is None]
+    postings = [command.sample] if command.sample is not None else []
+    return Decision(changed=fresh, postings=postings, traceparent=command.traceparent)
+
+
+def _read_key(read: HistorianRead) -> Key[HistorianRead]:
+    return HISTORIAN_READS.key(read.inspection_id, read.characteristic_id)
+
+
+open_inspection = UseCase(
+    name="open_inspection",
+    loads=lambda c, seen: [_read_key(read) for read in c.reads],
+    decide=decide_open_inspection,
+)
+
+
+def decide_sample_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> Decision:
+    """The laboratory took the sample in: say under which number. A refusal stands in its lane for a person."""
+    if command.state != "acknowledged":
+        return Decision(moot=f"the laboratory's answer to {command.posting.key} is {command.state}")
+    asked, number = command.posting.payload, command.answer["sample_number"]
+    known = seen.get(SAMPLES.key(number))
+    changed = [Sample(number, asked.inspection_id, seen.traceparent)] if known is None else []
+    fact = Fact(wire.sample_taken(asked, number), asked.plant_id, asked.work_order_id, asked.inspection_id, now)
+    return Decision(changed=changed, facts=[fact])
+
+
+def decide_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> Decision:
+    """What follows from the end of a posting, to the MES or to the laboratory."""
+    is_sample = command.posting.kind == wire.TAKE_SAMPLE
+    return decide_sample_outcome(seen, command, now) if is_sample else decide_mes_outcome(seen, command, now)
+
+
+def _outcome_loads(command: PostingOutcome, seen: Seen) -> list[Key[Any]]:
+    if command.posting.kind != wire.TAKE_SAMPLE:
+        return _mes_outcome_loads(command, seen)
+    return [SAMPLES.key(command.answer["sample_number"])] if command.state == "acknowledged" else []
+
+
+posting_outcome = UseCase(name="posting_outcome", loads=_outcome_loads, decide=decide_outcome)
+
+
+def decide_lab_result(seen: Seen, command: wire.ReportLabResult, now: datetime) -> Decision:
+    """Take a result of the laboratory on the plant's disk. Which lot its sample is of, quality knows."""
+    sample = seen.get(SAMPLES.shared(command.sample_number))
+    fact = Fact(
+        wire.lab_result_reported(command),
+        command.plant_id,
+        f"sample:{command.sample_number}",
+        command.sample_number,
+        command.occur_time,
+        business_key=command.business_key,
+        is_late=command.is_late,
+    )
+    return Decision(facts=[fact], traceparent=sample.traceparent if sample is not None else "")
+
+
+report_lab_result = UseCase(
+    name="report_lab_result",
+    loads=lambda c, seen: [SAMPLES.shared(c.sample_number)],
+    decide=decide_lab_result,
+    fingerprint=Fingerprint.of("plant_id", "characteristic_id", "value"),
+)
+
+
+def decide_evidence(seen: Seen, command: wire.ReportEvidence, now: datetime) -> Decision:
+    """Tell what the historian showed, and take the question as answered."""
+    read = seen.get(_read_key(command.read))
+    if read is None or read.is_answered:
+        return Decision(moot="nobody waits for this answer of the historian", traceparent=command.read.traceparent)
+    fact = Fact(
+        wire.evidence_reported(read, command.evidence),
+        read.plant_id,
+        read.work_order_id,
+        read.inspection_id,
+        now,
+        business_key=command.business_key,
+        is_late=command.is_late,
+    )
+    return Decision(changed=[replace(read, is_answered=True)], facts=[fact], traceparent=read.traceparent)
+
+
+report_evidence = UseCase(
+    name="report_evidence",
+    loads=lambda c, seen: [_read_key(c.read)],
+    decide=decide_evidence,
+    fingerprint=Fingerprint.of("read.tag_id", "read.question.start_time", "read.question.end_time"),
 )

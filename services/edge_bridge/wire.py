@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from isthmus.edge.v1 import edge_events_pb2, edge_service_pb2, mes_postings_pb2
+from isthmus.edge.v1 import edge_events_pb2, edge_service_pb2, laboratory_postings_pb2, mes_postings_pb2
 from isthmus.production.v1 import confirmation_pb2, work_order_pb2
+from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.facts import EventMeta
 from servicekit.use_case import PlannedPosting
@@ -21,6 +23,7 @@ from servicekit.wire import (
     time_of,
     timestamp,
 )
+from services.edge_bridge.domain.evidence import Evidence, HistorianRead, Question
 from services.edge_bridge.domain.plant_order import PlantOrder
 from services.edge_bridge.domain.station import Observed, StationState
 
@@ -236,4 +239,141 @@ def accepted(order: PlantOrder, step: str) -> Any:
 def refused(order: PlantOrder, step: str, reason: str) -> Any:
     return edge_events_pb2.WorkOrderRefused(
         plant_id=order.plant_id, work_order_id=order.work_order_id, refused_step=step, refusal_reason=reason
+    )
+
+
+# --- laboratory and historian
+
+LABORATORY = test_specification_pb2.EVIDENCE_SOURCE_LABORATORY
+HISTORIAN = test_specification_pb2.EVIDENCE_SOURCE_HISTORIAN
+TAKE_SAMPLE = "take_sample"  # what the laboratory is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInspection:
+    """What an inspection wants to know of this plant: `sample` is None where the laboratory has nothing to measure."""
+
+    sample: PlannedPosting | None
+    reads: tuple[HistorianRead, ...]
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportLabResult:
+    """A value as the laboratory reported it, by its own sample number."""
+
+    business_key: BusinessKey
+    plant_id: str
+    sample_number: str
+    characteristic_id: str
+    value: Quantity
+    revision: int
+    occur_time: datetime
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvidence:
+    """What the historian showed when a standing question was put to it."""
+
+    business_key: BusinessKey
+    read: HistorianRead
+    evidence: Evidence
+    is_late: bool
+
+    @classmethod
+    def of(cls, connector_id: str, read: HistorianRead, evidence: Evidence, *, is_late: bool) -> ReportEvidence:
+        key = BusinessKey(connector_id, "historian_evidence", read.inspection_id, read.characteristic_id)
+        return cls(key, read, evidence, is_late)
+
+
+def open_inspection(said: inspection_pb2.Inspection, traceparent: str) -> OpenInspection:
+    measured = [c for c in said.test_specification.characteristics if c.evidence_source == LABORATORY]
+    asked = [c for c in said.test_specification.characteristics if c.evidence_source == HISTORIAN]
+    sample = take_sample(said, measured) if measured else None
+    return OpenInspection(sample, tuple(historian_read(said, c, traceparent) for c in asked), traceparent)
+
+
+def take_sample(
+    said: inspection_pb2.Inspection, measured: list[test_specification_pb2.Characteristic]
+) -> PlannedPosting:
+    payload = laboratory_postings_pb2.TakeSample(
+        plant_id=said.plant_id,
+        inspection_id=said.inspection_id,
+        work_order_id=said.work_order_id,
+        item_id=said.item_id,
+        lot_id=said.lot_id,
+        characteristics=measured,
+    )
+    key = f"{said.inspection_id}/sample"
+    return PlannedPosting(f"lims-{said.plant_id}", TAKE_SAMPLE, said.plant_id, said.work_order_id, key, payload)
+
+
+def historian_read(
+    said: inspection_pb2.Inspection, asked: test_specification_pb2.Characteristic, traceparent: str
+) -> HistorianRead:
+    question = Question(
+        start_time=time_of(said.batch_start_time),
+        end_time=time_of(said.checkpoint_time),
+        lower_limit=_limit(asked, "lower_limit"),
+        upper_limit=_limit(asked, "upper_limit"),
+        allowed_gap=timedelta(microseconds=asked.allowed_gap_duration.ToMicroseconds()),
+    )
+    return HistorianRead(
+        said.inspection_id,
+        asked.characteristic_id,
+        said.plant_id,
+        said.work_order_id,
+        asked.tag_id,
+        asked.unit_code,
+        question,
+        False,
+        traceparent,
+    )
+
+
+def _limit(asked: test_specification_pb2.Characteristic, name: str) -> Decimal | None:
+    return quantity_of(getattr(asked, name)).value if asked.HasField(name) else None  # type: ignore[arg-type]
+
+
+def sample_taken(asked: laboratory_postings_pb2.TakeSample, sample_number: str) -> Any:
+    return edge_events_pb2.SampleTaken(
+        plant_id=asked.plant_id,
+        inspection_id=asked.inspection_id,
+        work_order_id=asked.work_order_id,
+        sample_number=sample_number,
+    )
+
+
+def lab_result_reported(command: ReportLabResult) -> Any:
+    result = inspection_pb2.TestResult(
+        characteristic_id=command.characteristic_id,
+        value=quantity_message(command.value),
+        revision=command.revision,
+        occur_time=timestamp(command.occur_time),
+    )
+    return edge_events_pb2.LabResultReported(
+        plant_id=command.plant_id, sample_number=command.sample_number, result=result
+    )
+
+
+def evidence_reported(read: HistorianRead, shown: Evidence) -> Any:
+    message = inspection_pb2.HistorianEvidence(
+        characteristic_id=read.characteristic_id,
+        tag_id=read.tag_id,
+        start_time=timestamp(read.question.start_time),
+        end_time=timestamp(read.question.end_time),
+        reading_count=shown.reading_count,
+    )
+    message.dwell_duration.FromTimedelta(shown.dwell)
+    if shown.minimum is not None and shown.maximum is not None:
+        message.minimum.CopyFrom(quantity_message(Quantity(shown.minimum, read.unit_code)))
+        message.maximum.CopyFrom(quantity_message(Quantity(shown.maximum, read.unit_code)))
+    for gap in shown.gaps:
+        message.gaps.add(start_time=timestamp(gap.start_time), end_time=timestamp(gap.end_time))
+    return edge_events_pb2.HistorianEvidenceReported(
+        plant_id=read.plant_id,
+        inspection_id=read.inspection_id,
+        work_order_id=read.work_order_id,
+        evidence=message,
     )

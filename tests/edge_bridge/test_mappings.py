@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.domain import BusinessKey, Quantity
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
-from services.edge_bridge.mappings import rest_mes, staging_mes
+from services.edge_bridge.lims_map import load_map
+from services.edge_bridge.mappings import lab_result, rest_mes, staging_mes
 from services.edge_bridge.wire import ReportConfirmation, ReportReversal
 
 READ_TIME = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -111,3 +114,50 @@ def test_a_missing_field_is_refused_by_name(name: str) -> None:
     with pytest.raises(RecordFieldMissing) as refusal:
         rest_mes(a_record({key: value for key, value in REPORT.items() if key != name}), "aachen", is_late=False)
     assert refusal.value.facts["field"] == name
+
+
+LIMS = load_map(Path("services/edge_bridge/lims_maps/ghent.json"))
+BRUSSELS = ZoneInfo("Europe/Brussels")
+LAB_ROW = {
+    "Monsternr": "M26-00001",
+    "Bepaling": "VISC-20",
+    "Revisie": "2",
+    "Meetwaarde": "-212,5",
+    "Eenheid": "mPa.s",
+    "Meettijd": "25-11-2026 14:35",
+    "Analist": "jvdb",
+}
+
+
+def test_a_laboratorys_row_is_a_result_in_our_words() -> None:
+    said = lab_result(a_record(LAB_ROW, "lims-ghent"), "ghent", LIMS, BRUSSELS, is_late=False)
+    assert said.business_key == BusinessKey("lims-ghent", "lab_result", "M26-00001", "VISC-20/2")
+    assert (said.characteristic_id, said.revision) == ("viscosity", 2)
+    assert said.value == Quantity(Decimal("-212.5"), "C24")
+    assert said.occur_time == datetime(2026, 11, 25, 13, 35, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Bepaling": "KLEUR"},
+        {"Eenheid": "cP"},
+        {"Meetwaarde": "212.5"},
+        {"Meetwaarde": "+1"},
+        {"Meetwaarde": "1.212,5"},
+        {"Meetwaarde": "< 0,5"},
+        {"Revisie": "0"},
+        {"Revisie": "1000"},
+        {"Revisie": "een"},
+        {"Meettijd": "25/11/2026 14:35"},
+        {"Meettijd": "25-10-2026 02:30"},  # stood twice on the clock
+        {"Meettijd": "29-03-2026 02:30"},  # stood on no clock
+        {"Analist": "=1+1"},
+        {"Analist": "@SUM(A1)"},
+        {"Analist": "-cmd"},
+        {"Analist": "\tx"},
+    ],
+)
+def test_a_laboratorys_cell_nobody_can_read_is_refused(changes: dict[str, str]) -> None:
+    with pytest.raises(RecordFieldUnreadable):
+        lab_result(a_record({**LAB_ROW, **changes}, "lims-ghent"), "ghent", LIMS, BRUSSELS, is_late=False)
