@@ -424,12 +424,12 @@ def decide_recipe(seen: Seen, command: BillOfMaterials | Routing, now: datetime)
     return Decision(changed=[command])
 
 
-record_bill_of_materials = UseCase(
+record_bill_of_materials: UseCase[BillOfMaterials] = UseCase(
     name="record_bill_of_materials",
     loads=lambda c, seen: [BILLS_OF_MATERIALS.key(c.plant_id, c.bill_of_materials_id)],
     decide=decide_recipe,
 )
-record_routing = UseCase(
+record_routing: UseCase[Routing] = UseCase(
     name="record_routing", loads=lambda c, seen: [ROUTINGS.key(c.plant_id, c.routing_id)], decide=decide_recipe
 )
 
