@@ -12,7 +12,7 @@ SCALE = 6  # digits after the point that both databases hold exactly, as integer
 MILLIONTH = Decimal(1).scaleb(-SCALE)
 AMOUNT_LIMIT = Decimal(10) ** 12  # below it, scaled amounts and their sums fit a signed 64-bit integer
 UNIT_CODES = frozenset(  # UN/ECE Recommendation 20
-    {"C62", "KGM", "GRM", "LTR", "MTR", "SEC", "MIN", "HUR", "CEL", "P1", "BAR", "Q30", "C24", "C16"}
+    {"C62", "BX", "KGM", "GRM", "LTR", "MTR", "SEC", "MIN", "HUR", "CEL", "P1", "BAR", "Q30", "C24", "C16"}
 )
 
 

@@ -5,8 +5,18 @@ from __future__ import annotations
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
 from servicekit import paging
 from servicekit.database import Tx
+from servicekit.wire import quantity_message, quantity_of
 from services.master_data import wire
-from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, ROUTINGS
+from services.master_data.domain.unit_conversion import UnitConversionUnknown, pair_of
+from services.master_data.store import (
+    BILLS_OF_MATERIALS,
+    FOREIGN_IDS,
+    ITEMS,
+    OWNERSHIP_REFUSALS,
+    OWNERSHIP_RULES,
+    ROUTINGS,
+    UNIT_CONVERSIONS,
+)
 
 
 def get_item(tx: Tx, request: messages.GetItemRequest) -> messages.GetItemResponse:
@@ -30,3 +40,66 @@ def get_bill_of_materials(tx: Tx, request: messages.GetBillOfMaterialsRequest) -
 def get_routing(tx: Tx, request: messages.GetRoutingRequest) -> messages.GetRoutingResponse:
     routing = ROUTINGS.require(tx, request.plant_id, request.routing_id)
     return messages.GetRoutingResponse(routing=wire.routing_message(routing))
+
+
+def list_ownership_rules(tx: Tx, request: messages.ListOwnershipRulesRequest) -> messages.ListOwnershipRulesResponse:
+    most = paging.size(request)
+    after = paging.after(request) or ["", "", ""]
+    by = "entity_type, plant_id, field_name"
+    rules = OWNERSHIP_RULES.select(tx, f"({by}) > (?, ?, ?) ORDER BY {by} LIMIT ?", (*after, most))
+    last = list(OWNERSHIP_RULES.key_of(rules[-1])) if len(rules) == most else None
+    return messages.ListOwnershipRulesResponse(
+        ownership_rules=map(wire.rule_message, rules), next_page_token=paging.token(request, last)
+    )
+
+
+def list_ownership_refusals(
+    tx: Tx, request: messages.ListOwnershipRefusalsRequest
+) -> messages.ListOwnershipRefusalsResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [""]
+    state = wire.STATE_OF.get(request.state, "")
+    where = "plant_id = ? AND refusal_id > ? AND (? = '' OR state = ?) ORDER BY refusal_id LIMIT ?"
+    refusals = OWNERSHIP_REFUSALS.select(tx, where, (request.plant_id, after, state, state, most))
+    last = [refusals[-1].refusal_id] if len(refusals) == most else None
+    return messages.ListOwnershipRefusalsResponse(
+        ownership_refusals=map(wire.refusal_message, refusals), next_page_token=paging.token(request, last)
+    )
+
+
+def get_foreign_id(tx: Tx, request: messages.GetForeignIdRequest) -> messages.GetForeignIdResponse:
+    kind = wire.ENTITY_TYPE_OF[request.entity_type]
+    found = FOREIGN_IDS.require(tx, request.plant_id, kind, request.source_system, request.foreign_id)
+    return messages.GetForeignIdResponse(foreign_id=wire.foreign_id_message(found))
+
+
+def list_foreign_ids(tx: Tx, request: messages.ListForeignIdsRequest) -> messages.ListForeignIdsResponse:
+    most = paging.size(request)
+    after = paging.after(request) or ["", "", ""]
+    by = "entity_type, source_system, foreign_id"
+    where = f"plant_id = ? AND ({by}) > (?, ?, ?) ORDER BY {by} LIMIT ?"
+    found = FOREIGN_IDS.select(tx, where, (request.plant_id, *after, most))
+    last = list(FOREIGN_IDS.key_of(found[-1])[1:]) if len(found) == most else None
+    return messages.ListForeignIdsResponse(
+        foreign_ids=map(wire.foreign_id_message, found), next_page_token=paging.token(request, last)
+    )
+
+
+def get_converted_quantity(
+    tx: Tx, request: messages.GetConvertedQuantityRequest
+) -> messages.GetConvertedQuantityResponse:
+    """By the item's own rule, else by the plant's."""
+    quantity, to_unit = quantity_of(request.quantity), request.to_unit_code
+    if quantity.unit_code != to_unit:
+        where = "plant_id = ? AND item_id IN (?, '') AND units = ? ORDER BY item_id DESC LIMIT 1"
+        units = pair_of(quantity.unit_code, to_unit)
+        rules = UNIT_CONVERSIONS.select(tx, where, (request.plant_id, request.item_id, units))
+        if not rules:
+            raise UnitConversionUnknown(
+                plant_id=request.plant_id,
+                item_id=request.item_id,
+                from_unit_code=quantity.unit_code,
+                to_unit_code=to_unit,
+            )
+        quantity = rules[0].converted(quantity)
+    return messages.GetConvertedQuantityResponse(quantity=quantity_message(quantity))

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from isthmus.masterdata.v1 import masterdata_events_pb2 as events
 from servicekit.database import Tx
 from servicekit.restate import Restates
 from servicekit.use_case import Fact
 from services.master_data import wire
 from services.master_data.domain.item import Item
 from services.master_data.domain.recipe import BillOfMaterials, Routing
-from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, ROUTINGS
+from services.master_data.domain.unit_conversion import UnitConversion
+from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, ROUTINGS, UNIT_CONVERSIONS
 
 
-def item(_tx: Tx, item: Item, now: datetime) -> Fact:
-    return wire.fact(events.ItemChanged(item=wire.item_message(item)), item.plant_id, "item", item.item_id, now)
+def entity(_tx: Tx, entity: Item | BillOfMaterials | Routing, now: datetime) -> Fact:
+    return wire.entity_fact(entity, now)
 
 
-def bill_of_materials(_tx: Tx, bill: BillOfMaterials, now: datetime) -> Fact:
-    data = events.BillOfMaterialsReleased(bill_of_materials=wire.bill_message(bill))
-    return wire.fact(data, bill.plant_id, "bill_of_materials", bill.bill_of_materials_id, now)
+def unit_conversion(_tx: Tx, conversion: UnitConversion, now: datetime) -> Fact:
+    return wire.conversion_fact(conversion, now)
 
 
-def routing(_tx: Tx, routing: Routing, now: datetime) -> Fact:
-    data = events.RoutingReleased(routing=wire.routing_message(routing))
-    return wire.fact(data, routing.plant_id, "routing", routing.routing_id, now)
-
-
-RESTATES = (Restates(ITEMS, item), Restates(BILLS_OF_MATERIALS, bill_of_materials), Restates(ROUTINGS, routing))
+RESTATES = (
+    Restates(ITEMS, entity),
+    Restates(BILLS_OF_MATERIALS, entity),
+    Restates(ROUTINGS, entity),
+    Restates(UNIT_CONVERSIONS, unit_conversion),
+)

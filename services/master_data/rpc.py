@@ -10,7 +10,7 @@ from services.master_data import queries, use_cases, wire
 
 
 class MasterDataService(MasterDataServiceServicer):
-    """Items, bills of materials and routings."""
+    """Items, bills of materials and routings, who owns them, and what others call them."""
 
     def __init__(self, kit: Kit) -> None:
         self._door, self._database = kit.door, kit.database
@@ -24,6 +24,18 @@ class MasterDataService(MasterDataServiceServicer):
     async def RecordRouting(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.record_routing, wire.record_routing(request))
 
+    async def RecordOwnershipRule(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_ownership_rule, wire.record_ownership_rule(request))
+
+    async def DecideOwnershipRefusal(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.decide_ownership_refusal, wire.decide_refusal(request))
+
+    async def RecordForeignId(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_foreign_id, wire.record_foreign_id(request))
+
+    async def RecordUnitConversion(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_unit_conversion, wire.record_unit_conversion(request))
+
     async def GetItem(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_item(tx, request))
 
@@ -35,3 +47,18 @@ class MasterDataService(MasterDataServiceServicer):
 
     async def GetRouting(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_routing(tx, request))
+
+    async def ListOwnershipRules(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_ownership_rules(tx, request))
+
+    async def ListOwnershipRefusals(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_ownership_refusals(tx, request))
+
+    async def GetForeignId(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_foreign_id(tx, request))
+
+    async def ListForeignIds(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_foreign_ids(tx, request))
+
+    async def GetConvertedQuantity(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_converted_quantity(tx, request))

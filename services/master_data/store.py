@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from servicekit.clock import instant, micros
 from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
+from services.master_data.domain.foreign_id import ForeignId, ForeignIdMissing
 from services.master_data.domain.item import Item, ItemMissing
+from services.master_data.domain.ownership import OwnershipRefusal, OwnershipRefusalMissing, OwnershipRule, State
 from services.master_data.domain.recipe import (
     BillOfMaterials,
     BillOfMaterialsMissing,
@@ -18,6 +22,7 @@ from services.master_data.domain.recipe import (
     RoutingMissing,
     RoutingOperation,
 )
+from services.master_data.domain.unit_conversion import UnitConversion
 
 ITEMS = Rows(
     table("items", "plant_id item_id description unit_code", "version", flags="is_lot_tracked"),
@@ -87,4 +92,80 @@ ROUTINGS = Rows(
     missing=RoutingMissing,
 )
 
-STORE = Store("master_data", (ITEMS, BILLS_OF_MATERIALS, ROUTINGS))
+OWNERSHIP_RULES = Rows(
+    table("ownership_rules", "entity_type plant_id field_name source_system", "version"),
+    OwnershipRule,
+    key=("entity_type", "plant_id", "field_name"),
+    from_row=lambda r: OwnershipRule(r.entity_type, r.plant_id, r.field_name, r.source_system, r.version),
+    to_row=asdict,
+)
+
+
+def _refusal(r: Any) -> OwnershipRefusal:
+    return OwnershipRefusal(
+        r.refusal_id,
+        r.plant_id,
+        r.entity_type,
+        r.entity_id,
+        r.field_name,
+        r.owner,
+        r.source_system,
+        r.kept,
+        r.offered,
+        State(r.state),
+        r.offer_count,
+        instant(r.offer_time),
+        r.decide_reason,
+        r.operator_id,
+        instant(r.decide_time) if r.decide_time else None,
+    )
+
+
+OWNERSHIP_REFUSALS = Rows(
+    table(
+        "ownership_refusals",
+        "refusal_id plant_id entity_type entity_id field_name owner source_system kept offered state "
+        "decide_reason operator_id",
+        "offer_count offer_time decide_time",
+    ),
+    OwnershipRefusal,
+    key=("refusal_id",),
+    from_row=_refusal,
+    to_row=lambda r: {
+        **asdict(r),
+        "state": r.state.value,
+        "offer_time": micros(r.offer_time),
+        "decide_time": micros(r.decide_time) if r.decide_time else 0,
+    },
+    missing=OwnershipRefusalMissing,
+)
+
+FOREIGN_IDS = Rows(
+    table("foreign_ids", "plant_id entity_type source_system foreign_id entity_id"),
+    ForeignId,
+    key=("plant_id", "entity_type", "source_system", "foreign_id"),
+    owner=("plant_id", "entity_type", "source_system", "entity_id"),
+    from_row=lambda r: ForeignId(r.plant_id, r.entity_type, r.source_system, r.foreign_id, r.entity_id),
+    to_row=asdict,
+    missing=ForeignIdMissing,
+)
+
+UNIT_CONVERSIONS = Rows(
+    table("unit_conversions", "plant_id item_id units from_unit to_unit numerator denominator", "version"),
+    UnitConversion,
+    key=("plant_id", "item_id", "units"),
+    from_row=lambda r: UnitConversion(
+        r.plant_id, r.item_id, r.from_unit, r.to_unit, Decimal(r.numerator), Decimal(r.denominator), r.version
+    ),
+    to_row=lambda c: {
+        **asdict(c),
+        "units": c.units,
+        "numerator": plain(c.numerator),
+        "denominator": plain(c.denominator),
+    },
+)
+
+STORE = Store(
+    "master_data",
+    (ITEMS, BILLS_OF_MATERIALS, ROUTINGS, OWNERSHIP_RULES, OWNERSHIP_REFUSALS, FOREIGN_IDS, UNIT_CONVERSIONS),
+)

@@ -7,12 +7,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from isthmus.masterdata.v1 import bill_of_materials_pb2, item_pb2, masterdata_service_pb2, routing_pb2
+from isthmus.masterdata.v1 import (
+    bill_of_materials_pb2,
+    foreign_id_pb2,
+    item_pb2,
+    masterdata_events_pb2,
+    masterdata_service_pb2,
+    ownership_pb2,
+    routing_pb2,
+    unit_conversion_pb2,
+)
 from servicekit.domain import BusinessKey, Quantity, plain
 from servicekit.use_case import Fact
-from servicekit.wire import duration_message, key_of_message, quantity_message, quantity_of, seconds_of
+from servicekit.wire import duration_message, key_of_message, quantity_message, quantity_of, seconds_of, timestamp
+from services.master_data.domain.foreign_id import ForeignId
 from services.master_data.domain.item import Item
+from services.master_data.domain.ownership import EntityType, OwnershipRefusal, OwnershipRule, State
 from services.master_data.domain.recipe import BillOfMaterials, Component, Routing, RoutingOperation
+from services.master_data.domain.unit_conversion import UnitConversion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,87 @@ class RecordBillOfMaterials:
 class RecordRouting:
     business_key: BusinessKey
     routing: Routing
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOwnershipRule:
+    business_key: BusinessKey
+    rule: OwnershipRule
+
+
+@dataclass(frozen=True, slots=True)
+class DecideOwnershipRefusal:
+    business_key: BusinessKey
+    refusal_id: str
+    to: State
+    decide_reason: str
+    operator_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordForeignId:
+    business_key: BusinessKey
+    foreign_id: ForeignId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordUnitConversion:
+    business_key: BusinessKey
+    conversion: UnitConversion
+
+
+ENTITY_TYPES = {
+    EntityType.ITEM: ownership_pb2.ENTITY_TYPE_ITEM,
+    EntityType.BILL_OF_MATERIALS: ownership_pb2.ENTITY_TYPE_BILL_OF_MATERIALS,
+    EntityType.ROUTING: ownership_pb2.ENTITY_TYPE_ROUTING,
+}
+ENTITY_TYPE_OF = {number: entity_type.value for entity_type, number in ENTITY_TYPES.items()}
+STATES = {
+    State.OPEN: ownership_pb2.OWNERSHIP_REFUSAL_STATE_OPEN,
+    State.APPLIED: ownership_pb2.OWNERSHIP_REFUSAL_STATE_APPLIED,
+    State.DROPPED: ownership_pb2.OWNERSHIP_REFUSAL_STATE_DROPPED,
+}
+STATE_OF = {number: state.value for state, number in STATES.items()}
+DECISIONS = {
+    masterdata_service_pb2.OWNERSHIP_DECISION_APPLY: State.APPLIED,
+    masterdata_service_pb2.OWNERSHIP_DECISION_DROP: State.DROPPED,
+}
+
+
+def record_ownership_rule(request: masterdata_service_pb2.RecordOwnershipRuleRequest) -> RecordOwnershipRule:
+    said = request.ownership_rule
+    rule = OwnershipRule(ENTITY_TYPE_OF[said.entity_type], said.plant_id, said.field_name, said.source_system)
+    return RecordOwnershipRule(key_of_message(request.business_key), rule)
+
+
+def decide_refusal(request: masterdata_service_pb2.DecideOwnershipRefusalRequest) -> DecideOwnershipRefusal:
+    return DecideOwnershipRefusal(
+        key_of_message(request.business_key),
+        request.ownership_refusal_id,
+        DECISIONS[request.decision],
+        request.decide_reason,
+        request.operator_id,
+    )
+
+
+def record_foreign_id(request: masterdata_service_pb2.RecordForeignIdRequest) -> RecordForeignId:
+    said = request.foreign_id
+    kind = ENTITY_TYPE_OF[said.entity_type]
+    found = ForeignId(said.plant_id, kind, said.source_system, said.foreign_id, said.entity_id)
+    return RecordForeignId(key_of_message(request.business_key), found)
+
+
+def record_unit_conversion(request: masterdata_service_pb2.RecordUnitConversionRequest) -> RecordUnitConversion:
+    said = request.unit_conversion
+    conversion = UnitConversion(
+        request.plant_id,
+        said.item_id,
+        said.from_unit_code,
+        said.to_unit_code,
+        Decimal(said.numerator),
+        Decimal(said.denominator),
+    )
+    return RecordUnitConversion(key_of_message(request.business_key), conversion)
 
 
 def record_item(request: masterdata_service_pb2.RecordItemRequest) -> RecordItem:
@@ -101,6 +194,85 @@ def routing_message(routing: Routing) -> routing_pb2.Routing:
         if operation.labour_seconds:
             said.labour_standard.CopyFrom(duration_message(Quantity(Decimal(operation.labour_seconds), "SEC")))
     return message
+
+
+def rule_message(rule: OwnershipRule) -> ownership_pb2.OwnershipRule:
+    return ownership_pb2.OwnershipRule(
+        ownership_rule_id=f"{rule.entity_type}:{rule.plant_id}:{rule.field_name}",
+        plant_id=rule.plant_id,
+        entity_type=ENTITY_TYPES[EntityType(rule.entity_type)],
+        field_name=rule.field_name,
+        source_system=rule.source_system,
+        etag=str(rule.version),
+    )
+
+
+def refusal_message(refusal: OwnershipRefusal) -> ownership_pb2.OwnershipRefusal:
+    return ownership_pb2.OwnershipRefusal(
+        ownership_refusal_id=refusal.refusal_id,
+        plant_id=refusal.plant_id,
+        entity_type=ENTITY_TYPES[EntityType(refusal.entity_type)],
+        entity_id=refusal.entity_id,
+        field_name=refusal.field_name,
+        owner=refusal.owner,
+        source_system=refusal.source_system,
+        kept_value=refusal.kept,
+        offered_value=refusal.offered,
+        state=STATES[refusal.state],
+        offer_count=refusal.offer_count,
+        offer_time=timestamp(refusal.offer_time),
+        decide_reason=refusal.decide_reason,
+        operator_id=refusal.operator_id,
+        decide_time=timestamp(refusal.decide_time) if refusal.decide_time else None,
+    )
+
+
+def foreign_id_message(found: ForeignId) -> foreign_id_pb2.ForeignId:
+    return foreign_id_pb2.ForeignId(
+        plant_id=found.plant_id,
+        entity_type=ENTITY_TYPES[EntityType(found.entity_type)],
+        source_system=found.source_system,
+        foreign_id=found.foreign_id,
+        entity_id=found.entity_id,
+    )
+
+
+def conversion_message(conversion: UnitConversion) -> unit_conversion_pb2.UnitConversion:
+    return unit_conversion_pb2.UnitConversion(
+        item_id=conversion.item_id,
+        from_unit_code=conversion.from_unit,
+        to_unit_code=conversion.to_unit,
+        numerator=plain(conversion.numerator),
+        denominator=plain(conversion.denominator),
+        etag=str(conversion.version),
+    )
+
+
+def entity_fact(entity: Item | BillOfMaterials | Routing, now: datetime, key: BusinessKey | None = None) -> Fact:
+    """An entity is new or differs."""
+    if isinstance(entity, Item):
+        changed = masterdata_events_pb2.ItemChanged(item=item_message(entity))
+        return fact(changed, entity.plant_id, "item", entity.item_id, now, key)
+    if isinstance(entity, BillOfMaterials):
+        bill = masterdata_events_pb2.BillOfMaterialsReleased(bill_of_materials=bill_message(entity))
+        return fact(bill, entity.plant_id, "bill_of_materials", entity.bill_of_materials_id, now, key)
+    routing = masterdata_events_pb2.RoutingReleased(routing=routing_message(entity))
+    return fact(routing, entity.plant_id, "routing", entity.routing_id, now, key)
+
+
+def conversion_fact(conversion: UnitConversion, now: datetime, key: BusinessKey | None = None) -> Fact:
+    released = masterdata_events_pb2.UnitConversionReleased(unit_conversion=conversion_message(conversion))
+    noun_id = f"{conversion.item_id}:{conversion.units}"
+    return fact(released, conversion.plant_id, "unit_conversion", noun_id, now, key)
+
+
+def refusal_fact(refusal: OwnershipRefusal, now: datetime, key: BusinessKey) -> Fact:
+    """A refusal is open, or was decided."""
+    said = refusal_message(refusal)
+    data: Any = masterdata_events_pb2.OwnershipRefused(ownership_refusal=said)
+    if refusal.state is not State.OPEN:
+        data = masterdata_events_pb2.OwnershipRefusalDecided(ownership_refusal=said)
+    return fact(data, refusal.plant_id, "ownership_refusal", refusal.refusal_id, now, key)
 
 
 def fact(data: Any, plant_id: str, noun: str, noun_id: str, now: datetime, key: BusinessKey | None = None) -> Fact:

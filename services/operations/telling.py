@@ -28,7 +28,7 @@ class Told:
     is_variance: bool = False
 
 
-UNITS = {"C62": "pcs", "KGM": "kg", "GRM": "g", "LTR": "l", "MTR": "m", "SEC": "s"}
+UNITS = {"C62": "pcs", "BX": "boxes", "KGM": "kg", "GRM": "g", "LTR": "l", "MTR": "m", "SEC": "s"}
 
 
 def amount(quantity: Quantity) -> str:

@@ -9,7 +9,7 @@ from isthmus.edge.v1.edge_events_pb2 import (
     WorkOrderAccepted,
     WorkOrderRefused,
 )
-from isthmus.masterdata.v1.masterdata_events_pb2 import ItemChanged
+from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
 from servicekit.facts import Do, EventMeta, consumes
 from services.production import use_cases, wire
 
@@ -18,6 +18,18 @@ from services.production import use_cases, wire
 def record_item(event: ItemChanged, meta: EventMeta) -> Do:
     """When master data changes an item, keep our copy."""
     return Do(use_cases.record_item, wire.item(event, meta))
+
+
+@consumes(BillOfMaterialsReleased)
+def record_bill_of_materials(event: BillOfMaterialsReleased, meta: EventMeta) -> Do:
+    """When master data releases a bill of materials, keep that it is known."""
+    return Do(use_cases.record_bill_of_materials, wire.bill_of_materials(event, meta))
+
+
+@consumes(RoutingReleased)
+def record_routing(event: RoutingReleased, meta: EventMeta) -> Do:
+    """When master data releases a routing, keep that it is known."""
+    return Do(use_cases.record_routing, wire.routing(event, meta))
 
 
 @consumes(ConfirmationReported)

@@ -19,6 +19,7 @@ from services.production.domain.confirmation import (
     Scrap,
 )
 from services.production.domain.plant import Plant
+from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
 from services.production.domain.totals import Total
 from services.production.domain.work_order import (
     ComponentAllocation,
@@ -54,6 +55,29 @@ ITEMS = Rows(
         "is_lot_tracked": i.is_lot_tracked,
     },
     missing=ItemUnknown,
+)
+
+
+BILLS_OF_MATERIALS = Rows(
+    table("bills_of_materials", "plant_id bill_of_materials_id revision"),
+    BillOfMaterials,
+    key=("plant_id", "bill_of_materials_id"),
+    from_row=lambda r: BillOfMaterials(r.plant_id, r.bill_of_materials_id, r.revision),
+    to_row=lambda b: {
+        "plant_id": b.plant_id,
+        "bill_of_materials_id": b.bill_of_materials_id,
+        "revision": b.revision,
+    },
+    missing=BillOfMaterialsUnknown,
+)
+
+ROUTINGS = Rows(
+    table("routings", "plant_id routing_id"),
+    Routing,
+    key=("plant_id", "routing_id"),
+    from_row=lambda r: Routing(r.plant_id, r.routing_id),
+    to_row=lambda r: {"plant_id": r.plant_id, "routing_id": r.routing_id},
+    missing=RoutingUnknown,
 )
 
 
@@ -265,4 +289,17 @@ TOTALS = Rows(
     },
 )
 
-STORE = Store("production", (PLANTS, ITEMS, WORK_ORDERS, OPERATIONS, COMPONENTS, CONFIRMATIONS, TOTALS))
+STORE = Store(
+    "production",
+    (
+        PLANTS,
+        ITEMS,
+        BILLS_OF_MATERIALS,
+        ROUTINGS,
+        WORK_ORDERS,
+        OPERATIONS,
+        COMPONENTS,
+        CONFIRMATIONS,
+        TOTALS,
+    ),
+)

@@ -19,6 +19,7 @@ from services.production.domain import confirmation as confirmations
 from services.production.domain import totals, work_order
 from services.production.domain.confirmation import Confirmation, ConfirmationMissing, PlantMismatch
 from services.production.domain.plant import Plant
+from services.production.domain.recipe import BillOfMaterials, Routing
 from services.production.domain.work_order import (
     ComponentAllocation,
     Item,
@@ -27,7 +28,17 @@ from services.production.domain.work_order import (
     WorkOrder,
     WorkOrderExists,
 )
-from services.production.store import COMPONENTS, CONFIRMATIONS, ITEMS, OPERATIONS, PLANTS, TOTALS, WORK_ORDERS
+from services.production.store import (
+    BILLS_OF_MATERIALS,
+    COMPONENTS,
+    CONFIRMATIONS,
+    ITEMS,
+    OPERATIONS,
+    PLANTS,
+    ROUTINGS,
+    TOTALS,
+    WORK_ORDERS,
+)
 
 UNKNOWN_PLANT = Plant("", "UTC", Decimal(10))
 Loads = Iterable[Key[Any] | Owned[Any]]
@@ -47,6 +58,8 @@ def decide_release(seen: Seen, command: wire.ReleaseWorkOrder, now: datetime) ->
     item = seen.one(ITEMS.shared(command.plant_id, command.item_id))
     if command.planned.unit_code != item.unit_code:
         raise UnitMismatch(unit_code=command.planned.unit_code, other=item.unit_code)
+    for recipe in _recipe_loads(command):
+        seen.one(recipe)
     order = _new_order(command, item, seen.traceparent, now)
     operations = [
         Operation(order.work_order_id, o.sequence, o.description, o.work_centre_id) for o in command.operations
@@ -63,6 +76,16 @@ def decide_release(seen: Seen, command: wire.ReleaseWorkOrder, now: datetime) ->
         answer=messages.ReleaseWorkOrderResponse(work_order=said),
         traceparent=order.traceparent,
     )
+
+
+def _recipe_loads(command: wire.ReleaseWorkOrder) -> list[Key[Any]]:
+    """The bill and the routing that the order names; an order may name none."""
+    recipes: list[Key[Any]] = []
+    if command.bill_of_materials_id:
+        recipes.append(BILLS_OF_MATERIALS.shared(command.plant_id, command.bill_of_materials_id))
+    if command.routing_id:
+        recipes.append(ROUTINGS.shared(command.plant_id, command.routing_id))
+    return recipes
 
 
 def _new_order(command: wire.ReleaseWorkOrder, item: Item, traceparent: str, now: datetime) -> WorkOrder:
@@ -89,7 +112,11 @@ def _new_order(command: wire.ReleaseWorkOrder, item: Item, traceparent: str, now
 
 release_work_order = UseCase(
     name="release_work_order",
-    loads=lambda c, seen: [*_order_loads(c.work_order_id), ITEMS.shared(c.plant_id, c.item_id)],
+    loads=lambda c, seen: [
+        *_order_loads(c.work_order_id),
+        ITEMS.shared(c.plant_id, c.item_id),
+        *_recipe_loads(c),
+    ],
     decide=decide_release,
     fingerprint=Fingerprint.of(
         "plant_id",
@@ -390,6 +417,21 @@ def decide_item(seen: Seen, command: Item, now: datetime) -> Decision:
 
 
 record_item = UseCase(name="record_item", loads=lambda c, seen: [ITEMS.key(c.plant_id, c.item_id)], decide=decide_item)
+
+
+def decide_recipe(seen: Seen, command: BillOfMaterials | Routing, now: datetime) -> Decision:
+    """Keep that a bill of materials or a routing is known."""
+    return Decision(changed=[command])
+
+
+record_bill_of_materials: UseCase[BillOfMaterials] = UseCase(
+    name="record_bill_of_materials",
+    loads=lambda c, seen: [BILLS_OF_MATERIALS.key(c.plant_id, c.bill_of_materials_id)],
+    decide=decide_recipe,
+)
+record_routing: UseCase[Routing] = UseCase(
+    name="record_routing", loads=lambda c, seen: [ROUTINGS.key(c.plant_id, c.routing_id)], decide=decide_recipe
+)
 
 
 def decide_plant(seen: Seen, command: Plant, now: datetime) -> Decision:

@@ -16,7 +16,7 @@ from isthmus.edge.v1.edge_events_pb2 import (
     WorkOrderAccepted,
     WorkOrderRefused,
 )
-from isthmus.masterdata.v1.masterdata_events_pb2 import ItemChanged
+from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
 from isthmus.production.v1 import confirmation_pb2, production_events_pb2, production_service_pb2, work_order_pb2
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.door import Outcome
@@ -36,6 +36,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.production.domain.confirmation import Confirmation, Consumption, Scrap
+from services.production.domain.recipe import BillOfMaterials, Routing
 from services.production.domain.totals import CONSUMPTION, LABOUR, OUTPUT, SCRAP, Total
 from services.production.domain.work_order import ComponentAllocation, Item, Operation, State, WorkOrder
 
@@ -280,6 +281,15 @@ def count_pieces(event: ProductionEventRecorded, meta: EventMeta) -> CountPieces
 
 def item(event: ItemChanged, meta: EventMeta) -> Item:
     return Item(meta.plant_id, event.item.item_id, event.item.unit_code, event.item.is_lot_tracked)
+
+
+def bill_of_materials(event: BillOfMaterialsReleased, meta: EventMeta) -> BillOfMaterials:
+    bill = event.bill_of_materials
+    return BillOfMaterials(meta.plant_id, bill.bill_of_materials_id, bill.revision)
+
+
+def routing(event: RoutingReleased, meta: EventMeta) -> Routing:
+    return Routing(meta.plant_id, event.routing.routing_id)
 
 
 # --- nouns into messages

@@ -77,6 +77,18 @@ async def test_an_unknown_item_is_refused(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "expected"),
+    [("bill_of_materials_id", "BILL_OF_MATERIALS_UNKNOWN"), ("routing_id", "ROUTING_UNKNOWN")],
+)
+async def test_an_order_whose_recipe_is_not_known_yet_is_refused(calls: Calls, field: str, expected: str) -> None:
+    await a_released_order(calls)  # its item is known by now
+    request = a_release(f"R{next(NUMBERS)}")
+    setattr(request.work_order, field, "not-recorded-yet")
+    code, reason = refusal_of(calls, lambda: calls.production.ReleaseWorkOrder(request, timeout=DEADLINE))
+    assert (code, reason) == (grpc.StatusCode.NOT_FOUND, expected)
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"unit_code": "XYZ"}, "UNIT_UNKNOWN"),

@@ -12,6 +12,7 @@ import pytest
 from servicekit.domain import BusinessKey, Quantity, UnitMismatch
 from services.production import use_cases, wire
 from services.production.domain.confirmation import ConfirmationMissing, PlantMismatch
+from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
 from services.production.domain.totals import Total
 from services.production.domain.work_order import Item, ItemUnknown, State, WorkOrderExists
 from services.production.store import STORE
@@ -68,6 +69,30 @@ def test_a_released_order_keeps_the_trace_in_which_it_was_seen() -> None:
 def test_an_item_nobody_told_us_of_is_waited_for() -> None:
     with pytest.raises(ItemUnknown):
         use_cases.decide_release(seen(STORE), a_release(), NOW)
+
+
+def test_an_order_waits_for_its_bill_of_materials() -> None:
+    release = a_release(bill_of_materials_id="bom-1")
+    with pytest.raises(BillOfMaterialsUnknown) as unknown:
+        use_cases.decide_release(seen(STORE, PUMP), release, NOW)
+    assert unknown.value.facts == {"plant_id": "aachen", "bill_of_materials_id": "bom-1"}
+    told = seen(STORE, PUMP, BillOfMaterials("aachen", "bom-1", "v1"))
+    assert facts_of(use_cases.decide_release(told, release, NOW)) == ["WorkOrderReleased"]
+
+
+def test_an_order_waits_for_its_routing_in_its_own_plant() -> None:
+    release = a_release(routing_id="routing-1")
+    with pytest.raises(RoutingUnknown):
+        use_cases.decide_release(seen(STORE, PUMP, Routing("porto", "routing-1")), release, NOW)
+    told = seen(STORE, PUMP, Routing("aachen", "routing-1"))
+    assert facts_of(use_cases.decide_release(told, release, NOW)) == ["WorkOrderReleased"]
+
+
+def test_a_release_loads_the_recipes_that_it_names_and_no_others() -> None:
+    loads = use_cases.release_work_order.loads
+    named = {key.values[-1] for key in loads(a_release(bill_of_materials_id="bom-1", routing_id="r-1"), seen(STORE))}
+    assert {"bom-1", "r-1"} <= named
+    assert "" not in {key.values[-1] for key in loads(a_release(), seen(STORE))}
 
 
 def test_an_order_is_released_once() -> None:

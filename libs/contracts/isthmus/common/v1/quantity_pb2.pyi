@@ -27,7 +27,7 @@ class Quantity(_message.Message):
     value: _builtins.str
     """Decimal number, at most 12 digits before and 6 after the point, e.g. "4" or "-0.25". No exponent, no NaN."""
     unit_code: _builtins.str
-    """UN/ECE Recommendation 20 code: C62 piece, KGM kilogram, GRM gram, LTR litre, MTR metre, SEC second, MIN minute, HUR hour,
+    """UN/ECE Recommendation 20 code: C62 piece, BX box, KGM kilogram, GRM gram, LTR litre, MTR metre, SEC second, MIN minute, HUR hour,
     CEL degree Celsius, P1 percent, BAR bar, Q30 pH, C24 millipascal second, C16 millimetre per second.
     """
     def __init__(

@@ -33,6 +33,28 @@ class _MasterDataErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     """A bill's amounts must be above zero. Metadata: item_id, value. Correct the bill."""
     MASTER_DATA_ERROR_REASON_OPERATION_SEQUENCE_REPEATED: _MasterDataErrorReason.ValueType  # 5
     """Two operations of a routing have one sequence number. Metadata: routing_id, sequence. Correct the routing."""
+    MASTER_DATA_ERROR_REASON_OWNED_FIELD_UNKNOWN: _MasterDataErrorReason.ValueType  # 6
+    """The entity type has no field of this name. Metadata: entity_type, field_name. Correct the rule."""
+    MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_MISSING: _MasterDataErrorReason.ValueType  # 7
+    """No refusal of this id. Metadata: refusal_id."""
+    MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_DECIDED: _MasterDataErrorReason.ValueType  # 8
+    """Somebody decided it before, or it is offered no longer. Metadata: refusal_id, state. Read it again."""
+    MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_STALE: _MasterDataErrorReason.ValueType  # 9
+    """The kept value is no longer the one that the refusal shows. Metadata: refusal_id, kept_value, current_value. Drop it."""
+    MASTER_DATA_ERROR_REASON_FOREIGN_ID_TAKEN: _MasterDataErrorReason.ValueType  # 10
+    """The foreign id or our id has another partner. Metadata: source_system, foreign_id, entity_id, held_foreign_id,
+    held_entity_id.
+    """
+    MASTER_DATA_ERROR_REASON_FOREIGN_ID_MISSING: _MasterDataErrorReason.ValueType  # 11
+    """Nothing of ours is recorded for this foreign id. Metadata: plant_id, entity_type, source_system, foreign_id."""
+    MASTER_DATA_ERROR_REASON_UNIT_CONVERSION_INVALID: _MasterDataErrorReason.ValueType  # 12
+    """A conversion is between two units, by numbers above zero. Metadata: from_unit_code, to_unit_code, numerator,
+    denominator. Correct the rule.
+    """
+    MASTER_DATA_ERROR_REASON_UNIT_CONVERSION_UNKNOWN: _MasterDataErrorReason.ValueType  # 13
+    """No rule of the item or the plant leads from unit to unit. Metadata: plant_id, item_id, from_unit_code, to_unit_code."""
+    MASTER_DATA_ERROR_REASON_CONVERSION_INEXACT: _MasterDataErrorReason.ValueType  # 14
+    """The result has more than 6 digits after the point; it is not rounded. Metadata: value, from_unit_code, to_unit_code."""
 
 class MasterDataErrorReason(_MasterDataErrorReason, metaclass=_MasterDataErrorReasonEnumTypeWrapper):
     """Reasons that master data gives. ErrorInfo.domain is "master_data.isthmus"."""
@@ -48,4 +70,26 @@ MASTER_DATA_ERROR_REASON_QUANTITY_NOT_POSITIVE: MasterDataErrorReason.ValueType 
 """A bill's amounts must be above zero. Metadata: item_id, value. Correct the bill."""
 MASTER_DATA_ERROR_REASON_OPERATION_SEQUENCE_REPEATED: MasterDataErrorReason.ValueType  # 5
 """Two operations of a routing have one sequence number. Metadata: routing_id, sequence. Correct the routing."""
+MASTER_DATA_ERROR_REASON_OWNED_FIELD_UNKNOWN: MasterDataErrorReason.ValueType  # 6
+"""The entity type has no field of this name. Metadata: entity_type, field_name. Correct the rule."""
+MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_MISSING: MasterDataErrorReason.ValueType  # 7
+"""No refusal of this id. Metadata: refusal_id."""
+MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_DECIDED: MasterDataErrorReason.ValueType  # 8
+"""Somebody decided it before, or it is offered no longer. Metadata: refusal_id, state. Read it again."""
+MASTER_DATA_ERROR_REASON_OWNERSHIP_REFUSAL_STALE: MasterDataErrorReason.ValueType  # 9
+"""The kept value is no longer the one that the refusal shows. Metadata: refusal_id, kept_value, current_value. Drop it."""
+MASTER_DATA_ERROR_REASON_FOREIGN_ID_TAKEN: MasterDataErrorReason.ValueType  # 10
+"""The foreign id or our id has another partner. Metadata: source_system, foreign_id, entity_id, held_foreign_id,
+held_entity_id.
+"""
+MASTER_DATA_ERROR_REASON_FOREIGN_ID_MISSING: MasterDataErrorReason.ValueType  # 11
+"""Nothing of ours is recorded for this foreign id. Metadata: plant_id, entity_type, source_system, foreign_id."""
+MASTER_DATA_ERROR_REASON_UNIT_CONVERSION_INVALID: MasterDataErrorReason.ValueType  # 12
+"""A conversion is between two units, by numbers above zero. Metadata: from_unit_code, to_unit_code, numerator,
+denominator. Correct the rule.
+"""
+MASTER_DATA_ERROR_REASON_UNIT_CONVERSION_UNKNOWN: MasterDataErrorReason.ValueType  # 13
+"""No rule of the item or the plant leads from unit to unit. Metadata: plant_id, item_id, from_unit_code, to_unit_code."""
+MASTER_DATA_ERROR_REASON_CONVERSION_INEXACT: MasterDataErrorReason.ValueType  # 14
+"""The result has more than 6 digits after the point; it is not rounded. Metadata: value, from_unit_code, to_unit_code."""
 Global___MasterDataErrorReason: _TypeAlias = MasterDataErrorReason  # noqa: Y015

@@ -24,20 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as isthmus_dot_masterdata_dot_v1_dot_bill__of__materials__pb2
 from isthmus.masterdata.v1 import item_pb2 as isthmus_dot_masterdata_dot_v1_dot_item__pb2
+from isthmus.masterdata.v1 import ownership_pb2 as isthmus_dot_masterdata_dot_v1_dot_ownership__pb2
 from isthmus.masterdata.v1 import routing_pb2 as isthmus_dot_masterdata_dot_v1_dot_routing__pb2
+from isthmus.masterdata.v1 import unit_conversion_pb2 as isthmus_dot_masterdata_dot_v1_dot_unit__conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a isthmus/masterdata/v1/item.proto\x1a#isthmus/masterdata/v1/routing.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"V\n\x10OwnershipRefused\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"]\n\x17OwnershipRefusalDecided\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"X\n\x16UnitConversionReleased\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.masterdata.v1.masterdata_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMCHANGED']._serialized_start=190
-  _globals['_ITEMCHANGED']._serialized_end=246
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=248
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=340
-  _globals['_ROUTINGRELEASED']._serialized_start=342
-  _globals['_ROUTINGRELEASED']._serialized_end=408
+  _globals['_ITEMCHANGED']._serialized_start=274
+  _globals['_ITEMCHANGED']._serialized_end=330
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=332
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=424
+  _globals['_ROUTINGRELEASED']._serialized_start=426
+  _globals['_ROUTINGRELEASED']._serialized_end=492
+  _globals['_OWNERSHIPREFUSED']._serialized_start=494
+  _globals['_OWNERSHIPREFUSED']._serialized_end=580
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_start=582
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_end=675
+  _globals['_UNITCONVERSIONRELEASED']._serialized_start=677
+  _globals['_UNITCONVERSIONRELEASED']._serialized_end=765
 # @@protoc_insertion_point(module_scope)

@@ -7,7 +7,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
+from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
 from isthmus.masterdata.v1 import routing_pb2 as _routing_pb2
+from isthmus.masterdata.v1 import unit_conversion_pb2 as _unit_conversion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -84,3 +86,71 @@ class RoutingReleased(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RoutingReleased: _TypeAlias = RoutingReleased  # noqa: Y015
+
+@_typing.final
+class OwnershipRefused(_message.Message):
+    """A system offered a value that another one owns; it is not applied. Said when the offer is new or another one.
+    Order key: ownership_refusal:<id>.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_REFUSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ownership_refusal(self) -> _ownership_pb2.OwnershipRefusal: ...
+    def __init__(
+        self,
+        *,
+        ownership_refusal: _ownership_pb2.OwnershipRefusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnershipRefused: _TypeAlias = OwnershipRefused  # noqa: Y015
+
+@_typing.final
+class OwnershipRefusalDecided(_message.Message):
+    """A refusal was applied or dropped. Order key: ownership_refusal:<id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_REFUSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ownership_refusal(self) -> _ownership_pb2.OwnershipRefusal: ...
+    def __init__(
+        self,
+        *,
+        ownership_refusal: _ownership_pb2.OwnershipRefusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnershipRefusalDecided: _TypeAlias = OwnershipRefusalDecided  # noqa: Y015
+
+@_typing.final
+class UnitConversionReleased(_message.Message):
+    """A unit conversion is new or differs from before. Order key: unit_conversion:<item id>:<units>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_CONVERSION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def unit_conversion(self) -> _unit_conversion_pb2.UnitConversion: ...
+    def __init__(
+        self,
+        *,
+        unit_conversion: _unit_conversion_pb2.UnitConversion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnitConversionReleased: _TypeAlias = UnitConversionReleased  # noqa: Y015

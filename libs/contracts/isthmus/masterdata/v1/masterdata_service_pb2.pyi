@@ -7,10 +7,15 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
+from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
+from isthmus.masterdata.v1 import foreign_id_pb2 as _foreign_id_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
+from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
 from isthmus.masterdata.v1 import routing_pb2 as _routing_pb2
+from isthmus.masterdata.v1 import unit_conversion_pb2 as _unit_conversion_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +26,28 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _OwnershipDecision:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OwnershipDecisionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OwnershipDecision.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OWNERSHIP_DECISION_UNSPECIFIED: _OwnershipDecision.ValueType  # 0
+    OWNERSHIP_DECISION_APPLY: _OwnershipDecision.ValueType  # 1
+    """Put the offered value in place."""
+    OWNERSHIP_DECISION_DROP: _OwnershipDecision.ValueType  # 2
+    """Keep what stands."""
+
+class OwnershipDecision(_OwnershipDecision, metaclass=_OwnershipDecisionEnumTypeWrapper):
+    """What an operator decides about a refusal."""
+
+OWNERSHIP_DECISION_UNSPECIFIED: OwnershipDecision.ValueType  # 0
+OWNERSHIP_DECISION_APPLY: OwnershipDecision.ValueType  # 1
+"""Put the offered value in place."""
+OWNERSHIP_DECISION_DROP: OwnershipDecision.ValueType  # 2
+"""Keep what stands."""
+Global___OwnershipDecision: _TypeAlias = OwnershipDecision  # noqa: Y015
 
 @_typing.final
 class RecordItemRequest(_message.Message):
@@ -59,19 +86,25 @@ class RecordItemResponse(_message.Message):
 
     ITEM_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
     @_builtins.property
     def item(self) -> _item_pb2.Item: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
     def __init__(
         self,
         *,
         item: _item_pb2.Item | None = ...,
         replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -213,19 +246,25 @@ class RecordBillOfMaterialsResponse(_message.Message):
 
     BILL_OF_MATERIALS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
     @_builtins.property
     def bill_of_materials(self) -> _bill_of_materials_pb2.BillOfMaterials: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
     def __init__(
         self,
         *,
         bill_of_materials: _bill_of_materials_pb2.BillOfMaterials | None = ...,
         replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,19 +353,25 @@ class RecordRoutingResponse(_message.Message):
 
     ROUTING_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
     @_builtins.property
     def routing(self) -> _routing_pb2.Routing: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
     def __init__(
         self,
         *,
         routing: _routing_pb2.Routing | None = ...,
         replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "routing", b"routing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_refusals", b"ownership_refusals", "replayed", b"replayed", "routing", b"routing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -377,3 +422,488 @@ class GetRoutingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRoutingResponse: _TypeAlias = GetRoutingResponse  # noqa: Y015
+
+@_typing.final
+class RecordOwnershipRuleRequest(_message.Message):
+    """See RecordOwnershipRule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def ownership_rule(self) -> _ownership_pb2.OwnershipRule: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        ownership_rule: _ownership_pb2.OwnershipRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "ownership_rule", b"ownership_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "ownership_rule", b"ownership_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOwnershipRuleRequest: _TypeAlias = RecordOwnershipRuleRequest  # noqa: Y015
+
+@_typing.final
+class RecordOwnershipRuleResponse(_message.Message):
+    """See RecordOwnershipRule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_RULE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def ownership_rule(self) -> _ownership_pb2.OwnershipRule: ...
+    def __init__(
+        self,
+        *,
+        ownership_rule: _ownership_pb2.OwnershipRule | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ownership_rule", b"ownership_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_rule", b"ownership_rule", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOwnershipRuleResponse: _TypeAlias = RecordOwnershipRuleResponse  # noqa: Y015
+
+@_typing.final
+class RecordForeignIdRequest(_message.Message):
+    """See RecordForeignId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    FOREIGN_ID_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def foreign_id(self) -> _foreign_id_pb2.ForeignId: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        foreign_id: _foreign_id_pb2.ForeignId | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "foreign_id", b"foreign_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "foreign_id", b"foreign_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordForeignIdRequest: _TypeAlias = RecordForeignIdRequest  # noqa: Y015
+
+@_typing.final
+class RecordForeignIdResponse(_message.Message):
+    """See RecordForeignId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOREIGN_ID_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def foreign_id(self) -> _foreign_id_pb2.ForeignId: ...
+    def __init__(
+        self,
+        *,
+        foreign_id: _foreign_id_pb2.ForeignId | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["foreign_id", b"foreign_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["foreign_id", b"foreign_id", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordForeignIdResponse: _TypeAlias = RecordForeignIdResponse  # noqa: Y015
+
+@_typing.final
+class RecordUnitConversionRequest(_message.Message):
+    """See RecordUnitConversion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    UNIT_CONVERSION_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def unit_conversion(self) -> _unit_conversion_pb2.UnitConversion: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        unit_conversion: _unit_conversion_pb2.UnitConversion | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "plant_id", b"plant_id", "unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordUnitConversionRequest: _TypeAlias = RecordUnitConversionRequest  # noqa: Y015
+
+@_typing.final
+class RecordUnitConversionResponse(_message.Message):
+    """See RecordUnitConversion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_CONVERSION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def unit_conversion(self) -> _unit_conversion_pb2.UnitConversion: ...
+    def __init__(
+        self,
+        *,
+        unit_conversion: _unit_conversion_pb2.UnitConversion | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "unit_conversion", b"unit_conversion"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordUnitConversionResponse: _TypeAlias = RecordUnitConversionResponse  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRulesRequest(_message.Message):
+    """See ListOwnershipRules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRulesRequest: _TypeAlias = ListOwnershipRulesRequest  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRulesResponse(_message.Message):
+    """See ListOwnershipRules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_RULES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def ownership_rules(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRule]: ...
+    def __init__(
+        self,
+        *,
+        ownership_rules: _abc.Iterable[_ownership_pb2.OwnershipRule] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "ownership_rules", b"ownership_rules"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRulesResponse: _TypeAlias = ListOwnershipRulesResponse  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRefusalsRequest(_message.Message):
+    """See ListOwnershipRefusals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    state: _ownership_pb2.OwnershipRefusalState.ValueType
+    """Unspecified: of every state."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        state: _ownership_pb2.OwnershipRefusalState.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRefusalsRequest: _TypeAlias = ListOwnershipRefusalsRequest  # noqa: Y015
+
+@_typing.final
+class ListOwnershipRefusalsResponse(_message.Message):
+    """See ListOwnershipRefusals."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]: ...
+    def __init__(
+        self,
+        *,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "ownership_refusals", b"ownership_refusals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnershipRefusalsResponse: _TypeAlias = ListOwnershipRefusalsResponse  # noqa: Y015
+
+@_typing.final
+class DecideOwnershipRefusalRequest(_message.Message):
+    """See DecideOwnershipRefusal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSAL_ID_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    DECIDE_REASON_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    ownership_refusal_id: _builtins.str
+    decision: Global___OwnershipDecision.ValueType
+    decide_reason: _builtins.str
+    operator_id: _builtins.str
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        ownership_refusal_id: _builtins.str = ...,
+        decision: Global___OwnershipDecision.ValueType = ...,
+        decide_reason: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "decide_reason", b"decide_reason", "decision", b"decision", "operator_id", b"operator_id", "ownership_refusal_id", b"ownership_refusal_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideOwnershipRefusalRequest: _TypeAlias = DecideOwnershipRefusalRequest  # noqa: Y015
+
+@_typing.final
+class DecideOwnershipRefusalResponse(_message.Message):
+    """See DecideOwnershipRefusal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNERSHIP_REFUSAL_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def ownership_refusal(self) -> _ownership_pb2.OwnershipRefusal: ...
+    def __init__(
+        self,
+        *,
+        ownership_refusal: _ownership_pb2.OwnershipRefusal | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_refusal", b"ownership_refusal", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideOwnershipRefusalResponse: _TypeAlias = DecideOwnershipRefusalResponse  # noqa: Y015
+
+@_typing.final
+class GetForeignIdRequest(_message.Message):
+    """See GetForeignId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ENTITY_TYPE_FIELD_NUMBER: _builtins.int
+    SOURCE_SYSTEM_FIELD_NUMBER: _builtins.int
+    FOREIGN_ID_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    entity_type: _ownership_pb2.EntityType.ValueType
+    source_system: _builtins.str
+    foreign_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        entity_type: _ownership_pb2.EntityType.ValueType = ...,
+        source_system: _builtins.str = ...,
+        foreign_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_type", b"entity_type", "foreign_id", b"foreign_id", "plant_id", b"plant_id", "source_system", b"source_system"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForeignIdRequest: _TypeAlias = GetForeignIdRequest  # noqa: Y015
+
+@_typing.final
+class GetForeignIdResponse(_message.Message):
+    """See GetForeignId."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOREIGN_ID_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def foreign_id(self) -> _foreign_id_pb2.ForeignId: ...
+    def __init__(
+        self,
+        *,
+        foreign_id: _foreign_id_pb2.ForeignId | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["foreign_id", b"foreign_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["foreign_id", b"foreign_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForeignIdResponse: _TypeAlias = GetForeignIdResponse  # noqa: Y015
+
+@_typing.final
+class ListForeignIdsRequest(_message.Message):
+    """See ListForeignIds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForeignIdsRequest: _TypeAlias = ListForeignIdsRequest  # noqa: Y015
+
+@_typing.final
+class ListForeignIdsResponse(_message.Message):
+    """See ListForeignIds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FOREIGN_IDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def foreign_ids(self) -> _containers.RepeatedCompositeFieldContainer[_foreign_id_pb2.ForeignId]: ...
+    def __init__(
+        self,
+        *,
+        foreign_ids: _abc.Iterable[_foreign_id_pb2.ForeignId] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["foreign_ids", b"foreign_ids", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListForeignIdsResponse: _TypeAlias = ListForeignIdsResponse  # noqa: Y015
+
+@_typing.final
+class GetConvertedQuantityRequest(_message.Message):
+    """See GetConvertedQuantity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    TO_UNIT_CODE_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    """Empty: by the plant's general rules only."""
+    to_unit_code: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        to_unit_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "plant_id", b"plant_id", "quantity", b"quantity", "to_unit_code", b"to_unit_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConvertedQuantityRequest: _TypeAlias = GetConvertedQuantityRequest  # noqa: Y015
+
+@_typing.final
+class GetConvertedQuantityResponse(_message.Message):
+    """See GetConvertedQuantity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        quantity: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConvertedQuantityResponse: _TypeAlias = GetConvertedQuantityResponse  # noqa: Y015

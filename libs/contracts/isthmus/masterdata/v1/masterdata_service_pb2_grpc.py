@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class MasterDataServiceStub:
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     def __init__(self, channel):
@@ -71,11 +72,57 @@ class MasterDataServiceStub:
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.SerializeToString,
                 response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.FromString,
                 _registered_method=True)
+        self.RecordOwnershipRule = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordOwnershipRule',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleResponse.FromString,
+                _registered_method=True)
+        self.ListOwnershipRules = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListOwnershipRules',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesResponse.FromString,
+                _registered_method=True)
+        self.ListOwnershipRefusals = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListOwnershipRefusals',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsResponse.FromString,
+                _registered_method=True)
+        self.DecideOwnershipRefusal = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/DecideOwnershipRefusal',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalResponse.FromString,
+                _registered_method=True)
+        self.RecordForeignId = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordForeignId',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdResponse.FromString,
+                _registered_method=True)
+        self.GetForeignId = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/GetForeignId',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdResponse.FromString,
+                _registered_method=True)
+        self.ListForeignIds = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListForeignIds',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsResponse.FromString,
+                _registered_method=True)
+        self.RecordUnitConversion = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordUnitConversion',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionResponse.FromString,
+                _registered_method=True)
+        self.GetConvertedQuantity = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/GetConvertedQuantity',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityResponse.FromString,
+                _registered_method=True)
 
 
 class MasterDataServiceServicer:
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     def RecordItem(self, request, context):
@@ -131,6 +178,74 @@ class MasterDataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordOwnershipRule(self, request, context):
+        """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnershipRules(self, request, context):
+        """Lists the rules, by id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnershipRefusals(self, request, context):
+        """Lists refusals, by id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideOwnershipRefusal(self, request, context):
+        """Puts the offered value in place, and says the entity's fact, or drops it. Publishes OwnershipRefusalDecided.
+        Errors: OWNERSHIP_REFUSAL_MISSING, OWNERSHIP_REFUSAL_DECIDED, OWNERSHIP_REFUSAL_STALE, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordForeignId(self, request, context):
+        """Records what another system calls something of ours. Errors: FOREIGN_ID_TAKEN, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForeignId(self, request, context):
+        """Resolves a foreign id to ours. Errors: FOREIGN_ID_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListForeignIds(self, request, context):
+        """Lists a plant's foreign ids, by entity type, source system and foreign id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordUnitConversion(self, request, context):
+        """Records a unit conversion. Publishes UnitConversionReleased if anything differs.
+        Errors: UNIT_UNKNOWN, UNIT_CONVERSION_INVALID, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConvertedQuantity(self, request, context):
+        """Reads a quantity in another unit, exactly.
+        Errors: UNIT_UNKNOWN, AMOUNT_OUT_OF_RANGE, UNIT_CONVERSION_UNKNOWN, CONVERSION_INEXACT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MasterDataServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -169,6 +284,51 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
                     request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.FromString,
                     response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.SerializeToString,
             ),
+            'RecordOwnershipRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordOwnershipRule,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleResponse.SerializeToString,
+            ),
+            'ListOwnershipRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnershipRules,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesResponse.SerializeToString,
+            ),
+            'ListOwnershipRefusals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnershipRefusals,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsResponse.SerializeToString,
+            ),
+            'DecideOwnershipRefusal': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideOwnershipRefusal,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalResponse.SerializeToString,
+            ),
+            'RecordForeignId': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordForeignId,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdResponse.SerializeToString,
+            ),
+            'GetForeignId': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForeignId,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdResponse.SerializeToString,
+            ),
+            'ListForeignIds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListForeignIds,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsResponse.SerializeToString,
+            ),
+            'RecordUnitConversion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordUnitConversion,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionResponse.SerializeToString,
+            ),
+            'GetConvertedQuantity': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConvertedQuantity,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'isthmus.masterdata.v1.MasterDataService', rpc_method_handlers)
@@ -179,7 +339,8 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class MasterDataService:
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     @staticmethod
@@ -361,6 +522,249 @@ class MasterDataService:
             '/isthmus.masterdata.v1.MasterDataService/GetRouting',
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.SerializeToString,
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordOwnershipRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordOwnershipRule',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnershipRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListOwnershipRules',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnershipRefusals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListOwnershipRefusals',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListOwnershipRefusalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideOwnershipRefusal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/DecideOwnershipRefusal',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.DecideOwnershipRefusalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordForeignId(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordForeignId',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordForeignIdResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForeignId(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/GetForeignId',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetForeignIdResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListForeignIds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListForeignIds',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListForeignIdsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordUnitConversion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordUnitConversion',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordUnitConversionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConvertedQuantity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/GetConvertedQuantity',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetConvertedQuantityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class MasterDataServiceStub:
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     @_typing.overload
@@ -56,11 +57,39 @@ class MasterDataServiceStub:
     """
     GetRouting: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetRoutingRequest, _masterdata_service_pb2.GetRoutingResponse]
     """Reads one routing. Errors: ROUTING_MISSING."""
+    RecordOwnershipRule: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]
+    """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
+    ListOwnershipRules: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]
+    """Lists the rules, by id. Errors: PAGE_TOKEN_INVALID."""
+    ListOwnershipRefusals: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRefusalsRequest, _masterdata_service_pb2.ListOwnershipRefusalsResponse]
+    """Lists refusals, by id. Errors: PAGE_TOKEN_INVALID."""
+    DecideOwnershipRefusal: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.DecideOwnershipRefusalRequest, _masterdata_service_pb2.DecideOwnershipRefusalResponse]
+    """Puts the offered value in place, and says the entity's fact, or drops it. Publishes OwnershipRefusalDecided.
+    Errors: OWNERSHIP_REFUSAL_MISSING, OWNERSHIP_REFUSAL_DECIDED, OWNERSHIP_REFUSAL_STALE, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
+    """
+    RecordForeignId: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordForeignIdRequest, _masterdata_service_pb2.RecordForeignIdResponse]
+    """Records what another system calls something of ours. Errors: FOREIGN_ID_TAKEN, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
+    """
+    GetForeignId: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetForeignIdRequest, _masterdata_service_pb2.GetForeignIdResponse]
+    """Resolves a foreign id to ours. Errors: FOREIGN_ID_MISSING."""
+    ListForeignIds: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListForeignIdsRequest, _masterdata_service_pb2.ListForeignIdsResponse]
+    """Lists a plant's foreign ids, by entity type, source system and foreign id. Errors: PAGE_TOKEN_INVALID."""
+    RecordUnitConversion: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordUnitConversionRequest, _masterdata_service_pb2.RecordUnitConversionResponse]
+    """Records a unit conversion. Publishes UnitConversionReleased if anything differs.
+    Errors: UNIT_UNKNOWN, UNIT_CONVERSION_INVALID, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetConvertedQuantity: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetConvertedQuantityRequest, _masterdata_service_pb2.GetConvertedQuantityResponse]
+    """Reads a quantity in another unit, exactly.
+    Errors: UNIT_UNKNOWN, AMOUNT_OUT_OF_RANGE, UNIT_CONVERSION_UNKNOWN, CONVERSION_INEXACT.
+    """
 
 @_typing.type_check_only
 class MasterDataServiceAsyncStub(MasterDataServiceStub):
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -85,10 +114,38 @@ class MasterDataServiceAsyncStub(MasterDataServiceStub):
     """
     GetRouting: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetRoutingRequest, _masterdata_service_pb2.GetRoutingResponse]  # type: ignore[assignment]
     """Reads one routing. Errors: ROUTING_MISSING."""
+    RecordOwnershipRule: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]  # type: ignore[assignment]
+    """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
+    ListOwnershipRules: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]  # type: ignore[assignment]
+    """Lists the rules, by id. Errors: PAGE_TOKEN_INVALID."""
+    ListOwnershipRefusals: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRefusalsRequest, _masterdata_service_pb2.ListOwnershipRefusalsResponse]  # type: ignore[assignment]
+    """Lists refusals, by id. Errors: PAGE_TOKEN_INVALID."""
+    DecideOwnershipRefusal: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.DecideOwnershipRefusalRequest, _masterdata_service_pb2.DecideOwnershipRefusalResponse]  # type: ignore[assignment]
+    """Puts the offered value in place, and says the entity's fact, or drops it. Publishes OwnershipRefusalDecided.
+    Errors: OWNERSHIP_REFUSAL_MISSING, OWNERSHIP_REFUSAL_DECIDED, OWNERSHIP_REFUSAL_STALE, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
+    """
+    RecordForeignId: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordForeignIdRequest, _masterdata_service_pb2.RecordForeignIdResponse]  # type: ignore[assignment]
+    """Records what another system calls something of ours. Errors: FOREIGN_ID_TAKEN, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
+    """
+    GetForeignId: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetForeignIdRequest, _masterdata_service_pb2.GetForeignIdResponse]  # type: ignore[assignment]
+    """Resolves a foreign id to ours. Errors: FOREIGN_ID_MISSING."""
+    ListForeignIds: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListForeignIdsRequest, _masterdata_service_pb2.ListForeignIdsResponse]  # type: ignore[assignment]
+    """Lists a plant's foreign ids, by entity type, source system and foreign id. Errors: PAGE_TOKEN_INVALID."""
+    RecordUnitConversion: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordUnitConversionRequest, _masterdata_service_pb2.RecordUnitConversionResponse]  # type: ignore[assignment]
+    """Records a unit conversion. Publishes UnitConversionReleased if anything differs.
+    Errors: UNIT_UNKNOWN, UNIT_CONVERSION_INVALID, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetConvertedQuantity: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetConvertedQuantityRequest, _masterdata_service_pb2.GetConvertedQuantityResponse]  # type: ignore[assignment]
+    """Reads a quantity in another unit, exactly.
+    Errors: UNIT_UNKNOWN, AMOUNT_OUT_OF_RANGE, UNIT_CONVERSION_UNKNOWN, CONVERSION_INEXACT.
+    """
 
 class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
-    kept by two ERP releases. Facts go to the plant's own slot.
+    kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
+    key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
 
     @_abc_1.abstractmethod
@@ -153,5 +210,86 @@ class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_masterdata_service_pb2.GetRoutingResponse, _abc.Awaitable[_masterdata_service_pb2.GetRoutingResponse]]:
         """Reads one routing. Errors: ROUTING_MISSING."""
+
+    @_abc_1.abstractmethod
+    def RecordOwnershipRule(
+        self,
+        request: _masterdata_service_pb2.RecordOwnershipRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordOwnershipRuleResponse, _abc.Awaitable[_masterdata_service_pb2.RecordOwnershipRuleResponse]]:
+        """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
+
+    @_abc_1.abstractmethod
+    def ListOwnershipRules(
+        self,
+        request: _masterdata_service_pb2.ListOwnershipRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListOwnershipRulesResponse, _abc.Awaitable[_masterdata_service_pb2.ListOwnershipRulesResponse]]:
+        """Lists the rules, by id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListOwnershipRefusals(
+        self,
+        request: _masterdata_service_pb2.ListOwnershipRefusalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListOwnershipRefusalsResponse, _abc.Awaitable[_masterdata_service_pb2.ListOwnershipRefusalsResponse]]:
+        """Lists refusals, by id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def DecideOwnershipRefusal(
+        self,
+        request: _masterdata_service_pb2.DecideOwnershipRefusalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.DecideOwnershipRefusalResponse, _abc.Awaitable[_masterdata_service_pb2.DecideOwnershipRefusalResponse]]:
+        """Puts the offered value in place, and says the entity's fact, or drops it. Publishes OwnershipRefusalDecided.
+        Errors: OWNERSHIP_REFUSAL_MISSING, OWNERSHIP_REFUSAL_DECIDED, OWNERSHIP_REFUSAL_STALE, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordForeignId(
+        self,
+        request: _masterdata_service_pb2.RecordForeignIdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordForeignIdResponse, _abc.Awaitable[_masterdata_service_pb2.RecordForeignIdResponse]]:
+        """Records what another system calls something of ours. Errors: FOREIGN_ID_TAKEN, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetForeignId(
+        self,
+        request: _masterdata_service_pb2.GetForeignIdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.GetForeignIdResponse, _abc.Awaitable[_masterdata_service_pb2.GetForeignIdResponse]]:
+        """Resolves a foreign id to ours. Errors: FOREIGN_ID_MISSING."""
+
+    @_abc_1.abstractmethod
+    def ListForeignIds(
+        self,
+        request: _masterdata_service_pb2.ListForeignIdsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListForeignIdsResponse, _abc.Awaitable[_masterdata_service_pb2.ListForeignIdsResponse]]:
+        """Lists a plant's foreign ids, by entity type, source system and foreign id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def RecordUnitConversion(
+        self,
+        request: _masterdata_service_pb2.RecordUnitConversionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordUnitConversionResponse, _abc.Awaitable[_masterdata_service_pb2.RecordUnitConversionResponse]]:
+        """Records a unit conversion. Publishes UnitConversionReleased if anything differs.
+        Errors: UNIT_UNKNOWN, UNIT_CONVERSION_INVALID, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConvertedQuantity(
+        self,
+        request: _masterdata_service_pb2.GetConvertedQuantityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.GetConvertedQuantityResponse, _abc.Awaitable[_masterdata_service_pb2.GetConvertedQuantityResponse]]:
+        """Reads a quantity in another unit, exactly.
+        Errors: UNIT_UNKNOWN, AMOUNT_OUT_OF_RANGE, UNIT_CONVERSION_UNKNOWN, CONVERSION_INEXACT.
+        """
 
 def add_MasterDataServiceServicer_to_server(servicer: MasterDataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -57,6 +57,10 @@ class _ProductionErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     """No confirmation of this business key. Metadata: confirmation_key. It may be on the way."""
     PRODUCTION_ERROR_REASON_CONFIRMATION_REVERSED: _ProductionErrorReason.ValueType  # 17
     """It was reversed before. Metadata: confirmation_key."""
+    PRODUCTION_ERROR_REASON_BILL_OF_MATERIALS_UNKNOWN: _ProductionErrorReason.ValueType  # 30
+    """Master data has not told us of this bill. Metadata: plant_id, bill_of_materials_id. Retry after it is recorded."""
+    PRODUCTION_ERROR_REASON_ROUTING_UNKNOWN: _ProductionErrorReason.ValueType  # 31
+    """Master data has not told us of this routing. Metadata: plant_id, routing_id. Retry after it is recorded."""
 
 class ProductionErrorReason(_ProductionErrorReason, metaclass=_ProductionErrorReasonEnumTypeWrapper):
     """Reasons that production gives. ErrorInfo.domain is "production.isthmus"."""
@@ -96,4 +100,8 @@ PRODUCTION_ERROR_REASON_CONFIRMATION_MISSING: ProductionErrorReason.ValueType  #
 """No confirmation of this business key. Metadata: confirmation_key. It may be on the way."""
 PRODUCTION_ERROR_REASON_CONFIRMATION_REVERSED: ProductionErrorReason.ValueType  # 17
 """It was reversed before. Metadata: confirmation_key."""
+PRODUCTION_ERROR_REASON_BILL_OF_MATERIALS_UNKNOWN: ProductionErrorReason.ValueType  # 30
+"""Master data has not told us of this bill. Metadata: plant_id, bill_of_materials_id. Retry after it is recorded."""
+PRODUCTION_ERROR_REASON_ROUTING_UNKNOWN: ProductionErrorReason.ValueType  # 31
+"""Master data has not told us of this routing. Metadata: plant_id, routing_id. Retry after it is recorded."""
 Global___ProductionErrorReason: _TypeAlias = ProductionErrorReason  # noqa: Y015

@@ -88,7 +88,8 @@ class ProductionServiceServicer:
 
     def ReleaseWorkOrder(self, request, context):
         """Takes an order that the ERP released. Publishes WorkOrderReleased.
-        Errors: ITEM_UNKNOWN (not yet heard from master data: retry), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+        Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
+        may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
         OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -35,7 +35,8 @@ class ProductionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ProductionServiceAsyncStub: ...
     ReleaseWorkOrder: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ReleaseWorkOrderRequest, _production_service_pb2.ReleaseWorkOrderResponse]
     """Takes an order that the ERP released. Publishes WorkOrderReleased.
-    Errors: ITEM_UNKNOWN (not yet heard from master data: retry), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+    Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
+    may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
     OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     ChangeWorkOrder: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ChangeWorkOrderRequest, _production_service_pb2.ChangeWorkOrderResponse]
@@ -84,7 +85,8 @@ class ProductionServiceAsyncStub(ProductionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReleaseWorkOrder: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ReleaseWorkOrderRequest, _production_service_pb2.ReleaseWorkOrderResponse]  # type: ignore[assignment]
     """Takes an order that the ERP released. Publishes WorkOrderReleased.
-    Errors: ITEM_UNKNOWN (not yet heard from master data: retry), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+    Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
+    may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
     OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     ChangeWorkOrder: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ChangeWorkOrderRequest, _production_service_pb2.ChangeWorkOrderResponse]  # type: ignore[assignment]
@@ -136,7 +138,8 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_production_service_pb2.ReleaseWorkOrderResponse, _abc.Awaitable[_production_service_pb2.ReleaseWorkOrderResponse]]:
         """Takes an order that the ERP released. Publishes WorkOrderReleased.
-        Errors: ITEM_UNKNOWN (not yet heard from master data: retry), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+        Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
+        may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
         OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
 

@@ -1,0 +1,125 @@
+"""Owners, foreign ids and units on running services, on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+
+from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
+from isthmus.masterdata.v1 import ownership_pb2
+from servicekit.errors import from_rpc_error
+from tests.hub.conftest import Calls
+from tests.hub.test_refusals import refusal_of
+from tests.support.requests import a_key, an_item
+
+pytestmark = pytest.mark.connected
+ITEM = ownership_pb2.ENTITY_TYPE_ITEM
+OPEN = ownership_pb2.OWNERSHIP_REFUSAL_STATE_OPEN
+
+
+def offer(calls: Calls, item_id: str, key: str, source: str, description: str) -> Any:
+    request = an_item(item_id)
+    request.plant_id = "aachen"
+    request.business_key.CopyFrom(a_key(key, source, "item"))
+    request.item.description = description
+    return calls.master_data.RecordItem(request, timeout=10)
+
+
+def owned_by_the_plm(calls: Calls) -> None:
+    request = messages.RecordOwnershipRuleRequest(business_key=a_key("rule-1", "desk", "ownership_rule"))
+    rule = request.ownership_rule
+    rule.plant_id, rule.entity_type, rule.field_name, rule.source_system = "aachen", ITEM, "description", "plm"
+    calls.master_data.RecordOwnershipRule(request, timeout=10)
+
+
+def open_refusals(calls: Calls, item_id: str) -> list[Any]:
+    request = messages.ListOwnershipRefusalsRequest(plant_id="aachen", state=OPEN)
+    found = calls.master_data.ListOwnershipRefusals(request, timeout=10).ownership_refusals
+    return [refusal for refusal in found if refusal.entity_id == item_id]
+
+
+def a_decision(refusal_id: str, number: str) -> messages.DecideOwnershipRefusalRequest:
+    return messages.DecideOwnershipRefusalRequest(
+        business_key=a_key(number, "desk", "decision"),
+        ownership_refusal_id=refusal_id,
+        decision=messages.OWNERSHIP_DECISION_APPLY,
+        decide_reason="agreed with the plant",
+        operator_id="4711",
+    )
+
+
+def test_a_value_of_another_owner_is_refused_once_and_decided_by_one_of_two_operators(calls: Calls) -> None:
+    owned_by_the_plm(calls)
+    offer(calls, "OWNED-1", "o1", "plm", "Seal")
+    answer = offer(calls, "OWNED-1", "o2", "erp-aachen", "Dichtung")
+    offer(calls, "OWNED-1", "o3", "erp-aachen", "Dichtung")
+    assert [r.offered_value for r in answer.ownership_refusals] == ["Dichtung"]
+    assert answer.item.description == "Seal"
+    (refusal,) = open_refusals(calls, "OWNED-1")
+    assert (refusal.kept_value, refusal.offered_value, refusal.offer_count) == ("Seal", "Dichtung", 2)
+
+    def decide(number: str) -> str:
+        try:
+            calls.master_data.DecideOwnershipRefusal(a_decision(refusal.ownership_refusal_id, number), timeout=10)
+        except grpc.RpcError as error:
+            return from_rpc_error(error)[1]
+        return "decided"
+
+    with ThreadPoolExecutor(2) as operators:
+        assert sorted(operators.map(decide, ["d1", "d2"])) == ["OWNERSHIP_REFUSAL_DECIDED", "decided"]
+    item = calls.master_data.GetItem(messages.GetItemRequest(plant_id="aachen", item_id="OWNED-1"), timeout=10).item
+    assert item.description == "Dichtung"
+    assert not open_refusals(calls, "OWNED-1")
+
+
+def test_a_foreign_id_has_one_partner(calls: Calls) -> None:
+    def a_foreign_id(number: str, foreign_id: str, entity_id: str) -> messages.RecordForeignIdRequest:
+        request = messages.RecordForeignIdRequest(business_key=a_key(number, "desk", "foreign_id"))
+        said = request.foreign_id
+        said.plant_id, said.entity_type, said.source_system = "aachen", ITEM, "wms"
+        said.foreign_id, said.entity_id = foreign_id, entity_id
+        return request
+
+    calls.master_data.RecordForeignId(a_foreign_id("f1", "P1", "PUMP-100"), timeout=10)
+    for number, foreign_id, entity_id in (("f2", "P1", "SEAL-7"), ("f3", "P2", "PUMP-100")):
+        taken = a_foreign_id(number, foreign_id, entity_id)
+        _, reason = refusal_of(calls, lambda taken=taken: calls.master_data.RecordForeignId(taken), "master_data")
+        assert reason == "FOREIGN_ID_TAKEN"
+    read = messages.GetForeignIdRequest(plant_id="aachen", entity_type=ITEM, source_system="wms", foreign_id="P1")
+    assert calls.master_data.GetForeignId(read, timeout=10).foreign_id.entity_id == "PUMP-100"
+    read.foreign_id = "P404"
+    _, reason = refusal_of(calls, lambda: calls.master_data.GetForeignId(read, timeout=10), "master_data")
+    assert reason == "FOREIGN_ID_MISSING"
+    page = messages.ListForeignIdsRequest(plant_id="aachen", page_size=1)
+    first = calls.master_data.ListForeignIds(page, timeout=10)
+    page.page_token = first.next_page_token
+    assert not calls.master_data.ListForeignIds(page, timeout=10).foreign_ids
+
+
+def test_a_quantity_converts_by_the_items_rule_before_the_plants(calls: Calls) -> None:
+    for number, item_id, numerator in (("u1", "", "10"), ("u2", "SEAL-7", "12")):
+        request = messages.RecordUnitConversionRequest(
+            business_key=a_key(number, "desk", "unit_conversion"), plant_id="aachen"
+        )
+        rule = request.unit_conversion
+        rule.item_id, rule.from_unit_code, rule.to_unit_code = item_id, "BX", "C62"
+        rule.numerator, rule.denominator = numerator, "1"
+        calls.master_data.RecordUnitConversion(request, timeout=10)
+
+    def converted(value: str, unit_code: str, to_unit_code: str, item_id: str = "SEAL-7") -> str:
+        read = messages.GetConvertedQuantityRequest(plant_id="aachen", item_id=item_id, to_unit_code=to_unit_code)
+        read.quantity.value, read.quantity.unit_code = value, unit_code
+        return str(calls.master_data.GetConvertedQuantity(read, timeout=10).quantity.value)
+
+    assert converted("2", "BX", "C62") == "24"
+    assert converted("2", "BX", "C62", "PUMP-100") == "20"
+    assert converted("3", "C62", "BX") == "0.25"
+    for arguments, expected in (
+        (("1", "C62", "BX"), "CONVERSION_INEXACT"),
+        (("1", "C62", "KGM"), "UNIT_CONVERSION_UNKNOWN"),
+    ):
+        _, reason = refusal_of(calls, lambda arguments=arguments: converted(*arguments), "master_data")
+        assert reason == expected
