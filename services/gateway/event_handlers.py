@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from isthmus.inventory.v1.inventory_events_pb2 import OutputStored, ShipmentAdvised, ShipmentConfirmed
+from isthmus.inventory.v1.inventory_events_pb2 import (
+    LotHeld,
+    LotReleased,
+    OutputStored,
+    ShipmentAdvised,
+    ShipmentConfirmed,
+)
+from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
     WorkOrderCompleted,
 )
+from isthmus.quality.v1.quality_events_pb2 import DispositionDecided
 from servicekit.facts import Do, EventMeta, consumes
 from services.gateway import use_cases, wire
 
@@ -46,3 +54,38 @@ def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> Do:
 def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> Do:
     """When the warehouse shipped, finish the delivery in the ERP."""
     return Do(use_cases.ask_partner, wire.ship_delivery(event, meta))
+
+
+# --- holds, inspections and maintenance
+
+
+@consumes(LotHeld)
+def hold_in_erp(event: LotHeld, meta: EventMeta) -> Do:
+    """When a lot is held, set it aside in the ERP."""
+    return Do(use_cases.hold_in_erp, wire.hold(event, meta))
+
+
+@consumes(LotReleased)
+def release_in_erp(event: LotReleased, meta: EventMeta) -> Do:
+    """When no hold of a lot stands any more, put it back in the ERP's storage."""
+    return Do(use_cases.release_in_erp, wire.release(event, meta))
+
+
+@consumes(DispositionDecided)
+def inspect_in_erp(event: DispositionDecided, meta: EventMeta) -> Do:
+    """When a lot passed or failed, record its inspection in the ERP."""
+    return Do(use_cases.inspect_in_erp, wire.inspect(event))
+
+
+@consumes(SparePartNeeded)
+def reserve_spare_part(event: SparePartNeeded, meta: EventMeta) -> Do:
+    """When work needs a part, let the ERP plan it."""
+    return Do(use_cases.ask_erp, wire.reserve_spare_part(event, meta))
+
+
+@consumes(DowntimeRecorded)
+def record_downtime(event: DowntimeRecorded, meta: EventMeta) -> Do | None:
+    """When an asset that stops its line was down, tell the ERP of the line's downtime."""
+    if not event.downtime.stops_line:
+        return None
+    return Do(use_cases.ask_erp, wire.record_downtime(event, meta))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from servicekit.rows import Rows, table
+from servicekit.domain import Quantity
+from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
+from services.gateway.domain.erp_inspection import ErpInspection
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
+from services.gateway.domain.held_lot import HeldLot
 
 ERP_ORDERS = Rows(
     table(
@@ -44,4 +47,55 @@ ERP_FEEDS = Rows(
     to_row=lambda f: {"plant_id": f.plant_id, "watermark": f.watermark, "release": f.release},
 )
 
-STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS))
+HELD_LOTS = Rows(
+    table(
+        "held_lots",
+        "plant_id item_id lot_id work_order_id unit_code hold_reason",
+        "quantity",
+        "round",
+        "is_held is_asked",
+    ),
+    HeldLot,
+    key=("plant_id", "item_id", "lot_id"),
+    owner=("work_order_id",),
+    from_row=lambda r: HeldLot(
+        plant_id=r.plant_id,
+        item_id=r.item_id,
+        lot_id=r.lot_id,
+        work_order_id=r.work_order_id,
+        quantity=Quantity(unscaled(r.quantity), r.unit_code) if r.unit_code else None,
+        hold_reason=r.hold_reason,
+        is_held=bool(r.is_held),
+        is_asked=bool(r.is_asked),
+        round=r.round,
+    ),
+    to_row=lambda h: {
+        "plant_id": h.plant_id,
+        "item_id": h.item_id,
+        "lot_id": h.lot_id,
+        "work_order_id": h.work_order_id,
+        "quantity": scaled(h.quantity.value) if h.quantity else 0,
+        "unit_code": h.quantity.unit_code if h.quantity else "",
+        "hold_reason": h.hold_reason,
+        "is_held": h.is_held,
+        "is_asked": h.is_asked,
+        "round": h.round,
+    },
+)
+
+ERP_INSPECTIONS = Rows(
+    table("erp_inspections", "inspection_id work_order_id content", small="round", flags="is_asked"),
+    ErpInspection,
+    key=("inspection_id",),
+    owner=("work_order_id",),
+    from_row=lambda r: ErpInspection(r.inspection_id, r.work_order_id, r.content, bool(r.is_asked), r.round),
+    to_row=lambda i: {
+        "inspection_id": i.inspection_id,
+        "work_order_id": i.work_order_id,
+        "content": i.content,
+        "is_asked": i.is_asked,
+        "round": i.round,
+    },
+)
+
+STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS, HELD_LOTS, ERP_INSPECTIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from servicekit.postings import PostingOutcome
 from servicekit.use_case import Decision, Fact, Seen, UseCase
 from services.gateway import wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
-from services.gateway.store import ERP_FEEDS, ERP_ORDERS
+from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS
 
 # --- what an ERP said
 
@@ -67,18 +68,31 @@ def _order_fact(data: Any, order: ErpOrder, at: datetime) -> Fact:
 
 
 def decide_complete(seen: Seen, command: wire.CompleteInErp, now: datetime) -> Decision:
-    """The order is complete: the ERP gets all that was collected, once."""
+    """The order is complete: the ERP gets all that was collected, once, and behind it what waited for that."""
     order = seen.get(ERP_ORDERS.key(command.work_order_id))
     if order is None:
         return Decision(moot="no order of an ERP that we know")
     if order.is_completing:
         return Decision(moot="complete again: corrections were posted one by one", traceparent=order.traceparent)
-    posting = wire.complete_posting(order, command.totals)
-    return Decision(changed=[order.completing()], postings=[posting], traceparent=order.traceparent)
+    lots = [lot.asked() for lot in seen.all(HELD_LOTS.of(order.work_order_id)) if lot.is_held]
+    decided = [one.asked() for one in seen.all(ERP_INSPECTIONS.of(order.work_order_id))]
+    postings = [
+        wire.complete_posting(order, command.totals),
+        *(wire.hold_posting(lot) for lot in lots),
+        *(wire.inspection_posting(order, one) for one in decided),
+    ]
+    changed = [order.completing(), *lots, *decided]
+    return Decision(changed=changed, postings=postings, traceparent=order.traceparent)
 
 
 complete_in_erp = UseCase(
-    name="complete_in_erp", loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id)], decide=decide_complete
+    name="complete_in_erp",
+    loads=lambda c, seen: [
+        ERP_ORDERS.key(c.work_order_id),
+        HELD_LOTS.of(c.work_order_id),
+        ERP_INSPECTIONS.of(c.work_order_id),
+    ],
+    decide=decide_complete,
 )
 
 
@@ -91,11 +105,14 @@ def decide_correct(seen: Seen, command: wire.CorrectInErp, now: datetime) -> Dec
         return Decision(moot="collected for the order's completion", traceparent=order.traceparent)
     if not command.totals.outputs and not command.totals.consumptions:
         return Decision(moot="no stock to correct", traceparent=order.traceparent)
-    return Decision(postings=[wire.correct_posting(order, command)], traceparent=order.traceparent)
+    held = [lot.lot_id for lot in seen.all(HELD_LOTS.of(order.work_order_id)) if lot.is_held]
+    return Decision(postings=[wire.correct_posting(order, command, held)], traceparent=order.traceparent)
 
 
 correct_in_erp = UseCase(
-    name="correct_in_erp", loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id)], decide=decide_correct
+    name="correct_in_erp",
+    loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id), HELD_LOTS.of(c.work_order_id)],
+    decide=decide_correct,
 )
 
 
@@ -114,3 +131,92 @@ def decide_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> Decisi
 
 
 posting_outcome = UseCase(name="posting_outcome", loads=lambda c, seen: [], decide=decide_outcome)
+
+
+# --- holds, inspections and maintenance
+
+
+def decide_hold(seen: Seen, command: wire.HoldInErp, now: datetime) -> Decision:
+    """Set a lot aside in the ERP: at once, or when its order is complete there, for before that it has none of it."""
+    said = command.lot
+    if seen.get(ERP_FEEDS.shared(said.plant_id)) is None:
+        return Decision(moot="the plant has no ERP that we know")
+    order = seen.get(ERP_ORDERS.key(said.work_order_id))
+    if said.work_order_id and order is None:
+        return Decision(moot="no order of an ERP that we know")
+    known = seen.get(HELD_LOTS.key(said.plant_id, said.item_id, said.lot_id))
+    if known is not None and known.is_held:
+        return Decision(moot="held by another hold")
+    lot = replace(said, round=known.round) if known is not None else said
+    if order is not None and not order.is_completing:
+        return Decision(changed=[lot], traceparent=order.traceparent)
+    lot = lot.asked()
+    traceparent = order.traceparent if order is not None else command.traceparent
+    return Decision(changed=[lot], postings=[wire.hold_posting(lot)], traceparent=traceparent)
+
+
+hold_in_erp = UseCase(
+    name="hold_in_erp",
+    loads=lambda c, seen: [
+        ERP_FEEDS.shared(c.lot.plant_id),
+        ERP_ORDERS.key(c.lot.work_order_id),
+        HELD_LOTS.key(c.lot.plant_id, c.lot.item_id, c.lot.lot_id),
+    ],
+    decide=decide_hold,
+)
+
+
+def decide_release_lot(seen: Seen, command: wire.ReleaseInErp, now: datetime) -> Decision:
+    """No hold stands any more: the lot goes back to storage, if the ERP was asked to set it aside."""
+    if not command.is_available:
+        return Decision(moot="another hold stands")
+    lot = seen.get(HELD_LOTS.key(command.plant_id, command.item_id, command.lot_id))
+    if lot is None or not lot.is_held:
+        return Decision(moot="not held in an ERP")
+    postings = [wire.release_posting(lot, command.release_reason)] if lot.is_asked else []
+    order = seen.get(ERP_ORDERS.key(command.work_order_id))
+    traceparent = order.traceparent if order is not None else command.traceparent
+    return Decision(changed=[lot.released()], postings=postings, traceparent=traceparent)
+
+
+release_in_erp = UseCase(
+    name="release_in_erp",
+    loads=lambda c, seen: [
+        ERP_ORDERS.key(c.work_order_id),
+        HELD_LOTS.key(c.plant_id, c.item_id, c.lot_id),
+    ],
+    decide=decide_release_lot,
+)
+
+
+def decide_inspect(seen: Seen, command: wire.InspectInErp, now: datetime) -> Decision:
+    """Record a disposition in the ERP, behind the order's completion: a failed inspection would block that."""
+    if not command.is_decided:
+        return Decision(moot="nothing is decided yet")
+    order = seen.get(ERP_ORDERS.key(command.work_order_id))
+    if order is None:
+        return Decision(moot="no order of an ERP that we know")
+    decided = wire.erp_inspection(order, command.inspection, seen.get(ERP_INSPECTIONS.key(command.inspection_id)))
+    if not order.is_completing:
+        return Decision(changed=[decided], traceparent=order.traceparent)
+    decided = decided.asked()
+    return Decision(
+        changed=[decided], postings=[wire.inspection_posting(order, decided)], traceparent=order.traceparent
+    )
+
+
+inspect_in_erp = UseCase(
+    name="inspect_in_erp",
+    loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id), ERP_INSPECTIONS.key(c.inspection_id)],
+    decide=decide_inspect,
+)
+
+
+def decide_ask_erp(seen: Seen, command: wire.AskPartner, now: datetime) -> Decision:
+    """Ask a plant's ERP, if it has one."""
+    if seen.get(ERP_FEEDS.shared(command.posting.plant_id)) is None:
+        return Decision(moot="the plant has no ERP that we know")
+    return Decision(postings=[command.posting], traceparent=command.traceparent)
+
+
+ask_erp = UseCase(name="ask_erp", loads=lambda c, seen: [ERP_FEEDS.shared(c.posting.plant_id)], decide=decide_ask_erp)

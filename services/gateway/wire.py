@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from google.protobuf import json_format
+
 from isthmus.gateway.v1 import erp_postings_pb2, gateway_events_pb2
-from isthmus.inventory.v1.inventory_events_pb2 import OutputStored, ShipmentAdvised, ShipmentConfirmed
+from isthmus.inventory.v1.inventory_events_pb2 import (
+    LotHeld,
+    LotReleased,
+    OutputStored,
+    ShipmentAdvised,
+    ShipmentConfirmed,
+)
+from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
     WorkOrderCompleted,
     WorkOrderTotals,
 )
+from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
+from isthmus.quality.v1.quality_events_pb2 import DispositionDecided
 from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
-from servicekit.postings import PostingOutcome
+from servicekit.postings import Posting, PostingOutcome
 from servicekit.use_case import PlannedPosting
-from servicekit.wire import date_of, quantity_of
+from servicekit.wire import date_of, quantity_message, quantity_of
+from services.gateway.domain.erp_inspection import ErpInspection
 from services.gateway.domain.erp_order import ErpOrder, Step
+from services.gateway.domain.held_lot import HeldLot
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
 WMS = "wms"
 ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt"})
+LOT_KINDS = frozenset({"hold_lot", "release_lot", "record_inspection"})  # of an order, where one made the lot
 
 
 def erp_of(plant_id: str) -> str:
@@ -128,9 +143,9 @@ def complete_posting(order: ErpOrder, totals: WorkOrderTotals) -> PlannedPosting
     return PlannedPosting(partner, "complete_work_order", order.plant_id, order.work_order_id, key, payload)
 
 
-def correct_posting(order: ErpOrder, command: CorrectInErp) -> PlannedPosting:
+def correct_posting(order: ErpOrder, command: CorrectInErp, held_lot_ids: Iterable[str] = ()) -> PlannedPosting:
     payload = erp_postings_pb2.CorrectWorkOrder(
-        erp_order_number=order.erp_order_number, item_id=order.item_id, totals=command.totals
+        erp_order_number=order.erp_order_number, item_id=order.item_id, totals=command.totals, held_lot_ids=held_lot_ids
     )
     partner = erp_of(order.plant_id)
     key = f"{order.work_order_id}/{command.document_id}"
@@ -167,6 +182,11 @@ def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> AskPartner:
     return AskPartner(planned, meta.traceparent)
 
 
+def _order_of(posting: Posting) -> str:
+    is_order = posting.kind in ORDER_KINDS or (posting.kind in LOT_KINDS and not posting.order_key.startswith("lot:"))
+    return posting.order_key if is_order else ""
+
+
 def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
     posting = outcome.posting
     common = {
@@ -174,7 +194,7 @@ def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
         "plant_id": posting.plant_id,
         "partner_id": posting.partner_id,
         "posting_kind": posting.kind,
-        "work_order_id": posting.order_key if posting.kind in ORDER_KINDS else "",
+        "work_order_id": _order_of(posting),
     }
     if outcome.state == "acknowledged":
         figures = [
@@ -196,4 +216,148 @@ def step_refused(order: ErpOrder, command: RecordTold) -> Any:
         work_order_id=order.work_order_id,
         refusal_reason=command.refusal_reason,
         refusal_text=command.refusal_text,
+    )
+
+
+# --- holds, inspections and maintenance
+
+
+@dataclass(frozen=True, slots=True)
+class HoldInErp:
+    """A lot may not be used. `lot` is as new: what is known of it already decides."""
+
+    lot: HeldLot
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseInErp:
+    """A hold of a lot is over; another one may stand."""
+
+    plant_id: str
+    item_id: str
+    lot_id: str
+    work_order_id: str
+    release_reason: str
+    is_available: bool
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class InspectInErp:
+    """What may be done with a lot was decided. `is_decided`: not only that it is pending."""
+
+    inspection_id: str
+    work_order_id: str
+    inspection: Inspection
+    is_decided: bool
+
+
+def hold(event: LotHeld, meta: EventMeta) -> HoldInErp:
+    said = event.hold
+    amounts = [quantity_of(stock.quantity) for stock in event.stocks]
+    quantity = sum(amounts[1:], amounts[0]) if amounts else None
+    lot = HeldLot(
+        said.plant_id, said.item_id, said.lot_id, said.work_order_id, quantity, said.hold_reason, True, False, 0
+    )
+    return HoldInErp(lot, meta.traceparent)
+
+
+def release(event: LotReleased, meta: EventMeta) -> ReleaseInErp:
+    said = event.hold
+    return ReleaseInErp(
+        said.plant_id,
+        said.item_id,
+        said.lot_id,
+        said.work_order_id,
+        said.release_reason,
+        event.is_available,
+        meta.traceparent,
+    )
+
+
+def inspect(event: DispositionDecided) -> InspectInErp:
+    said = event.inspection
+    is_decided = said.disposition in (Disposition.DISPOSITION_PASSED, Disposition.DISPOSITION_FAILED)
+    return InspectInErp(said.inspection_id, said.work_order_id, said, is_decided)
+
+
+def hold_posting(lot: HeldLot) -> PlannedPosting:
+    payload = erp_postings_pb2.HoldLot(item_id=lot.item_id, lot_id=lot.lot_id, hold_reason=lot.hold_reason)
+    if lot.quantity is not None:
+        payload.quantity.CopyFrom(quantity_message(lot.quantity))
+    return _lot_posting(lot, "hold_lot", f"hold-{lot.round}", payload)
+
+
+def release_posting(lot: HeldLot, release_reason: str) -> PlannedPosting:
+    payload = erp_postings_pb2.ReleaseLot(item_id=lot.item_id, lot_id=lot.lot_id, release_reason=release_reason)
+    return _lot_posting(lot, "release_lot", f"release-{lot.round}", payload)
+
+
+def _lot_posting(lot: HeldLot, kind: str, step: str, payload: Any) -> PlannedPosting:
+    key = f"{lot.plant_id}-{lot.item_id}-{lot.lot_id}/{step}"
+    return PlannedPosting(erp_of(lot.plant_id), kind, lot.plant_id, lot.order_key, key, payload)
+
+
+def erp_inspection(order: ErpOrder, inspection: Inspection, known: ErpInspection | None) -> ErpInspection:
+    """The decision as it will be posted: results of the laboratory, and what the historian showed, by characteristic."""
+    payload = erp_postings_pb2.RecordInspection(
+        inspection_id=inspection.inspection_id,
+        erp_order_number=order.erp_order_number,
+        item_id=inspection.item_id,
+        lot_id=inspection.lot_id,
+        disposition=inspection.disposition,
+        disposition_reasons=inspection.disposition_reasons,
+    )
+    for result in inspection.results:
+        payload.points.add(
+            characteristic_id=result.characteristic_id, value=result.value, is_within_limits=result.is_within_limits
+        )
+    for evidence in inspection.evidences:
+        payload.points.add(characteristic_id=evidence.characteristic_id, is_within_limits=evidence.is_within_limits)
+    content = json_format.MessageToJson(payload, indent=None)
+    return ErpInspection(
+        inspection.inspection_id, order.work_order_id, content, False, known.round if known is not None else 0
+    )
+
+
+def inspection_posting(order: ErpOrder, decided: ErpInspection) -> PlannedPosting:
+    payload = json_format.Parse(decided.content, erp_postings_pb2.RecordInspection())
+    key = f"{decided.inspection_id}/{decided.round}"
+    return PlannedPosting(
+        erp_of(order.plant_id), "record_inspection", order.plant_id, order.work_order_id, key, payload
+    )
+
+
+def reserve_spare_part(event: SparePartNeeded, meta: EventMeta) -> AskPartner:
+    part = event.spare_part
+    payload = erp_postings_pb2.ReserveSparePart(
+        work_request_id=event.work_request_id,
+        asset_id=event.asset_id,
+        item_id=part.item_id,
+        quantity=part.quantity,
+        cost_centre_id=event.cost_centre_id,
+    )
+    key = f"{event.work_request_id}/{part.item_id}"
+    return _of_asset("reserve_spare_part", event.plant_id, event.asset_id, key, payload, meta)
+
+
+def record_downtime(event: DowntimeRecorded, meta: EventMeta) -> AskPartner:
+    said = event.downtime
+    payload = erp_postings_pb2.RecordDowntime(
+        downtime_id=said.downtime_id,
+        asset_id=said.asset_id,
+        line_id=said.line_id,
+        fault_code=said.fault_code,
+        start_time=said.start_time,
+        end_time=said.end_time,
+        cost_centre_id=said.cost_centre_id,
+    )
+    key = f"{said.plant_id}-{said.downtime_id}"
+    return _of_asset("record_downtime", said.plant_id, said.asset_id, key, payload, meta)
+
+
+def _of_asset(kind: str, plant_id: str, asset_id: str, key: str, payload: Any, meta: EventMeta) -> AskPartner:
+    return AskPartner(
+        PlannedPosting(erp_of(plant_id), kind, plant_id, f"asset:{asset_id}", key, payload), meta.traceparent
     )

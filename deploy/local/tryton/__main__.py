@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from deploy.local.tryton import install
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.tryton", description=__doc__)
     parser.add_argument("verb", choices=["prepare", "serve", "reset"])
-    parser.add_argument("--plant", required=True, choices=sorted(PLANTS))
+    parser.add_argument("--plant", required=True, choices=sorted(SEEDS))
     parser.add_argument("--series", default="", choices=["", *install.known_series()], help="default: the plant's own")
     parser.add_argument("--home", required=True, type=Path)
     parser.add_argument("--port", required=True, type=int)
@@ -26,7 +26,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     asked = arguments()
-    series = asked.series or PLANTS[asked.plant].series
+    series = asked.series or SEEDS[asked.plant].series
     is_running = install.is_ready(asked.port, series)
     if is_running:
         print(f"a server answers on port {asked.port} already: stop it first", file=sys.stderr)

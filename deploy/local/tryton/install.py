@@ -23,7 +23,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.local.tryton.plants import PLANTS, PlantSeed
+from deploy.local.tryton.plants import SEEDS, PlantSeed
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
@@ -36,7 +36,7 @@ MODULES = (
     "stock_lot_sled",
     "stock_package",
 )
-SEED_SOURCES = ("install.py", "plants.py", "seed.py")  # a change in one of them makes seeded databases anew
+SEED_SOURCES = ("install.py", "seed.py")  # a change in one of them, or in its data, makes a seeded database anew
 Progress = Callable[[str], None]
 
 
@@ -52,7 +52,7 @@ def prepare(
     `series` puts the plant on another release than its own, as a rehearsal of an upgrade does. `seed` fills the ERP with
     something else than the demo's data, as a load test needs.
     """
-    base = seed or PLANTS[plant_id]
+    base = seed or SEEDS[plant_id]
     seed = replace(base, series=series or base.series)
     lock = ROOT / "requirements" / f"tryton-{seed.series}.lock"
     if not lock.exists():
@@ -150,7 +150,7 @@ def _seed_template(template: Path, environment: Path, seed: PlantSeed, progress:
         template / "admin.log",
         str(environment / "bin" / "trytond-admin"),
         *("-c", str(template / "trytond.conf"), "-d", "erp", "--email", "erp@example.com"),
-        *("--activate-dependencies", "-u", *MODULES),
+        *("--activate-dependencies", "-u", *MODULES, *seed.modules),
         environment={"TRYTONPASSFILE": str(template / "admin.password")},
     )
     progress(f"seeding the ERP of {seed.plant_id}")

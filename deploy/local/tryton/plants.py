@@ -16,6 +16,17 @@ class ItemSeed:
 
 
 @dataclass(frozen=True)
+class PointSeed:
+    """What the ERP's quality module asks of an inspection. Limits only for numbers; empty: none."""
+
+    name: str
+    label: str
+    kind: str  # numeric or boolean
+    lower: str = ""
+    upper: str = ""
+
+
+@dataclass(frozen=True)
 class PlantSeed:
     plant_id: str
     series: str
@@ -27,9 +38,12 @@ class PlantSeed:
     orders: tuple[str, ...]  # quantities of released orders
     drafts: tuple[str, ...]
     deliveries: tuple[str, ...]  # quantities of customer deliveries that wait for production
+    modules: tuple[str, ...] = ()  # beside those that every plant's ERP has
+    inspection_points: tuple[PointSeed, ...] = ()  # needs the module quality
+    spare_parts: tuple[ItemSeed, ...] = ()
 
 
-PLANTS = {
+SEEDS = {
     "aachen": PlantSeed(
         plant_id="aachen",
         series="6.0",
@@ -69,4 +83,38 @@ PLANTS = {
         drafts=("9", "7"),
         deliveries=("5", "7"),
     ),
+    "ghent": PlantSeed(
+        plant_id="ghent",
+        series="8.0",
+        company="Voorbeeldharsen NV",
+        city="Gent",
+        product=ItemSeed("RESIN-7", "Alkyd resin 7", "kg", "3.2", is_lot_tracked=True),
+        components=(
+            (
+                ItemSeed("PA-1", "Phthalic anhydride", "kg", "1.4", True, (("PA-0901", "6000"), ("PA-0902", "6000"))),
+                "0.31",
+            ),
+            (ItemSeed("GLY-1", "Glycerol", "kg", "0.95", False, (("", "9000"),)), "0.22"),
+            (ItemSeed("OIL-1", "Soya fatty acid", "kg", "1.1", False, (("", "15000"),)), "0.52"),
+        ),
+        operations=(
+            ("Charge", "RX-01", "Reactor", "95"),
+            ("Heat", "RX-01", "Reactor", "95"),
+            ("Hold", "RX-01", "Reactor", "95"),
+            ("Cool", "RX-01", "Reactor", "95"),
+            ("Discharge", "DRUM-01", "Filling", "40"),
+        ),
+        orders=("1200", "1000", "1200", "800"),
+        drafts=("1500", "900"),
+        deliveries=("900", "600"),
+        modules=("quality",),
+        inspection_points=(
+            PointSeed("acid_value", "Acid value, mg KOH/g", "numeric", "", "8"),
+            PointSeed("viscosity", "Viscosity at 25 °C, mPa s", "numeric", "4500", "6500"),
+            PointSeed("reactor_temperature", "Held at temperature", "boolean"),
+        ),
+        spare_parts=(ItemSeed("SEAL-RX", "Shaft seal of the reactor's stirrer", "u", "210", False, (("", "2"),)),),
+    ),
 }
+# The plants of the demo and of the local system.
+PLANTS = {plant_id: SEEDS[plant_id] for plant_id in ("aachen", "brno")}

@@ -72,7 +72,7 @@ def gateway_user(owner):
     user.employee = operator
     # Least privilege: "Stock Cancellation" lets a user cancel a DONE order from 8.0 on, which reverses the stock.
     for group in Model.get("res.group").find([]):
-        wanted = group.name.startswith(("Stock", "Production", "Product Admin"))
+        wanted = group.name.startswith(("Stock", "Production", "Product Admin")) or group.name == "Quality"
         if wanted and not any(word in group.name for word in ("Cancellation", "Force")):
             user.groups.append(Model.get("res.group")(group.id))
     user.save()
@@ -82,9 +82,19 @@ def places():
     warehouse = first("stock.location", ("type", "=", "warehouse"))
     scrap = made("stock.location", name="Scrap", code="SCRAP", type="lost_found")
     correction = made("stock.location", name="Correction", code="CORRECTION", type="lost_found")
+    # Held stock is in the warehouse but outside its storage, so that nothing there is assigned.
+    hold = made("stock.location", name="Quality hold", code="QHOLD", type="storage", parent=warehouse)
+    maintenance = made("stock.location", name="Maintenance", code="MAINT", type="lost_found")
     warehouse.waste_locations.append(Model.get("stock.location")(scrap.id))
     warehouse.save()
-    return warehouse, scrap, correction
+    return warehouse, {
+        "storage": warehouse.storage_location.id,
+        "scrap": scrap.id,
+        "correction": correction.id,
+        "hold": hold.id,
+        "maintenance": maintenance.id,
+        "warehouse": warehouse.id,
+    }
 
 
 def item(data, producible=False):
@@ -134,7 +144,7 @@ def recipe(product, components, owner, warehouse):
         kind = first("production.work.center.category", ("name", "=", category)) or made(
             "production.work.center.category", name=category
         )
-        centres[name] = made(
+        centres[name] = first("production.work.center", ("name", "=", centre)) or made(
             "production.work.center",
             name=centre,
             parent=line,
@@ -153,6 +163,20 @@ def recipe(product, components, owner, warehouse):
     link.bom, link.routing = Model.get("production.bom")(bom.id), Model.get("production.routing")(routing.id)
     product.save()
     return bom, routing, line, centres
+
+
+def control(product, owner):
+    """Of no operation: one of production would ask for its inspection before the order can be completed."""
+    record = Model.get("quality.control")(name=f"{SEED['product']['code']} release", company=owner, product=product)
+    for data in SEED["inspection_points"]:
+        point = record.points.new()
+        point.name, point.string, point.type_ = data["name"], data["label"], data["kind"]
+        if data["kind"] == "numeric":
+            point.digits = 6
+        for field in ("lower", "upper"):
+            if data[field]:
+                setattr(point, f"tolerance_{field}", float(data[field]))
+    record.save()
 
 
 def order(number, quantity, product, parts, release):
@@ -191,11 +215,14 @@ def delivery(number, quantity, product, warehouse, euro, customer):
 def main():
     owner, euro = company()
     gateway_user(owner)
-    warehouse, scrap, correction = places()
+    warehouse, locations = places()
     product = item(SEED["product"], producible=True)
     components = [((data, quantity), item(data)) for data, quantity in SEED["components"]]
-    opening([(data, part) for (data, _), part in components], warehouse.storage_location)
+    bought = [*((data, part) for (data, _), part in components), *((data, item(data)) for data in SEED["spare_parts"])]
+    opening(bought, warehouse.storage_location)
     parts = recipe(product, components, owner, warehouse)
+    if SEED["inspection_points"]:
+        control(product, owner)
     customer = party(f"Stadtwerke {SEED['city']}", "CUST-100")
     orders = [order(n, q, product, parts, True) for n, q in enumerate(SEED["orders"], 1)]
     drafts = [order(n, q, product, parts, False) for n, q in enumerate(SEED["drafts"], len(orders) + 1)]
@@ -207,13 +234,8 @@ def main():
         "company": owner.id,
         "users": PLAN["passwords"],
         "item": SEED["product"]["code"],
-        "locations": {
-            "storage": warehouse.storage_location.id,
-            "scrap": scrap.id,
-            "correction": correction.id,
-            "warehouse": warehouse.id,
-        },
-        "products": {SEED["product"]["code"]: product.id, **{d["code"]: p.id for (d, _), p in components}},
+        "locations": locations,
+        "products": {SEED["product"]["code"]: product.id, **{data["code"]: part.id for data, part in bought}},
         "orders": orders,
         "drafts": drafts,
         "deliveries": deliveries,

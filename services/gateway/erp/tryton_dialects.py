@@ -15,12 +15,13 @@ class Dialect:
     finish_production: str
     finish_shipment: tuple[str, ...]  # buttons of a customer delivery once it is packed
     finish_internal: tuple[str, ...]  # buttons of an internal shipment once it is assigned
+    inspection_key: str  # field of an inspection that keeps our key; empty: the release keeps no inspections by a key
 
 
 DIALECTS = {
-    6: Dialect("6.0", "/", "uom", "done", ("done",), ("done",)),
-    7: Dialect("7.0", "/", "unit", "done", ("done",), ("done",)),
-    8: Dialect("8.0", "/rpc/", "unit", "do", ("ship", "do"), ("do",)),
+    6: Dialect("6.0", "/", "uom", "done", ("done",), ("done",), ""),
+    7: Dialect("7.0", "/", "unit", "done", ("done",), ("done",), ""),
+    8: Dialect("8.0", "/rpc/", "unit", "do", ("ship", "do"), ("do",), "reference"),
 }
 SERVER_PATHS = ("/rpc/", "/")  # newest first: the old path answers 405 on a new server, and the reverse
 

@@ -103,6 +103,15 @@ class Tryton:
             raise Refused("ERP_PLACE_MISSING", "the ERP has no warehouse")
         return int(warehouse["storage_location"])
 
+    async def has_note(self, resource: str, text: str) -> bool:
+        domain = [["resource", "=", resource], ["message", "=", text]]
+        return await self.one("ir.note", domain, ["message"]) is not None
+
+    async def note(self, resource: str, text: str) -> None:
+        """A note on a record, once: what has no field of its own in the ERP."""
+        if not await self.has_note(resource, text):
+            await self.client.model("ir.note", "create", [{"resource": resource, "message": text}])
+
     async def moves(self, ids: Sequence[int], *more: str) -> list[dict[str, Any]]:
         """Moves that are not cancelled, oldest first, with their unit's symbol as "symbol"."""
         if not ids:

@@ -10,100 +10,79 @@ from collections.abc import Sequence
 from typing import Any
 
 from isthmus.gateway.v1.erp_postings_pb2 import CorrectWorkOrder, ShipDelivery
-from servicekit.postings import Found, NoAnswer, NotYet, Posting, PostingKind, Refused
+from servicekit.postings import Found, NotYet, Posting, PostingKind, Refused
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.erp.tryton_completion import CompletesWorkOrder
+from services.gateway.erp.tryton_holds import HOLD, HoldsLot, ReleasesLot
+from services.gateway.erp.tryton_inspections import RecordsInspection
+from services.gateway.erp.tryton_maintenance import RecordsDowntime, ReservesSparePart
 from services.gateway.erp.tryton_moves import Tryton, Want, differences, sums_of, sums_wanted, wanted
+from services.gateway.erp.tryton_shipments import InternalShipments, Transfer
 
 CORRECTION = "CORRECTION"  # code of a place that a plant's ERP must have
 
 
-class CorrectsWorkOrder(Tryton):
-    """Corrects stock after completion: internal shipments between storage and the place for corrections."""
-
-    MODEL = "stock.shipment.internal"
+class CorrectsWorkOrder(InternalShipments):
+    """Corrects stock after completion: internal shipments between the place for corrections and where the stock is."""
 
     async def find(self, posting: Posting) -> Found | None:
         """Booked, or a whole draft."""
-        for reference, wants, *_ in await self._shipments(posting):
-            standing = await self._standing(reference)
-            if standing is None or differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
+        for transfer in await self._transfers(posting):
+            standing = await self.standing(transfer.reference)
+            if standing is None or differences(
+                sums_of(await self.moves(standing["moves"])), sums_wanted(transfer.wants)
+            ):
                 return None
         return await self.read(posting, posting.key)
 
     async def draft(self, posting: Posting) -> str:
-        company = self.client.context.get("company")
-        for reference, wants, source, target in await self._shipments(posting):
-            base = {"from_location": source, "to_location": target, "company": company}
-            values = await self.make_moves(wants, base)
-            standing = await self._standing(reference)
-            if standing is None:  # in one call: a shipment without its moves would be booked as nothing
-                made = {**base, "reference": reference, "moves": [["create", values]]}
-                await self.client.model(self.MODEL, "create", [made])
-            elif standing["state"] not in ("done", "cancelled"):
-                await self._write_again(standing, wants, values)
+        for transfer in await self._transfers(posting):
+            await self.put(transfer)
         return posting.key
-
-    async def _write_again(self, standing: dict[str, Any], wants: Sequence[Want], values: list[dict[str, Any]]) -> None:
-        """The draft stands from before; its content may have been corrected since."""
-        if not differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
-            return
-        for button in {"assigned": ("wait", "draft"), "waiting": ("draft",)}.get(standing["state"], ()):
-            await self.press(self.MODEL, button, standing["id"])
-        moves = [["delete", standing["moves"]], ["create", values]]
-        await self.client.model(self.MODEL, "write", [standing["id"]], {"moves": moves})
 
     async def book(self, posting: Posting, foreign_id: str) -> None:
         """All of it is assigned before any of it is booked: half a correction would be worse than none."""
-        shipments = await self._shipments(posting)
-        for reference, wants, source, target in shipments:
-            await self._assign(reference, wants, source, is_taken=target != await self.storage())
-        for reference, *_ in shipments:
-            standing = await self._standing(reference)
-            for button in self.client.dialect.finish_internal:
-                if standing is not None and standing["state"] == "assigned":
-                    await self.press(self.MODEL, button, standing["id"])
-
-    async def _assign(self, reference: str, wants: Sequence[Want], source: int, *, is_taken: bool) -> None:
-        standing = await self._standing(reference)
-        if standing is None:
-            raise NoAnswer(f"draft {reference} is not there any more")
-        if standing["state"] in ("assigned", "done", "cancelled"):
-            return
-        await self.press(self.MODEL, "wait", standing["id"])  # gives back what a short assignment took
-        short = await self.short_lots(wants, source) if is_taken else ""
-        if not short:
-            await self.press(self.MODEL, "assign_try", standing["id"])
-        if await self.state(self.MODEL, standing["id"]) != "assigned":
-            raise Refused("ERP_STOCK_SHORT", f"{reference}: not all of it is in the ERP's stock. {short}".strip())
+        transfers = await self._transfers(posting)
+        for transfer in transfers:
+            if short := await self.assign(transfer):
+                raise Refused("ERP_STOCK_SHORT", short)
+        for transfer in transfers:
+            await self.finish(transfer.reference)
 
     async def read(self, posting: Posting, foreign_id: str) -> Found:
         numbers, is_booked = [], True
-        for reference, wants, *_ in await self._shipments(posting):
-            standing = await self._standing(reference)
+        for transfer in await self._transfers(posting):
+            standing = await self.standing(transfer.reference)
             if standing is None or standing["state"] != "done":
                 is_booked = False
                 continue
-            if told := differences(sums_of(await self.moves(standing["moves"])), sums_wanted(wants)):
-                raise Refused("ERP_CORRECTION_DIFFERS", f"{reference} was booked with other figures: {told}")
+            if told := differences(sums_of(await self.moves(standing["moves"])), sums_wanted(transfer.wants)):
+                raise Refused("ERP_CORRECTION_DIFFERS", f"{transfer.reference} was booked with other figures: {told}")
             numbers.append(str(standing["number"]))
         return Found(posting.key, is_booked=is_booked, answer={"erp_shipments": ", ".join(numbers)})
 
-    async def _shipments(self, posting: Posting) -> list[tuple[str, list[Want], int, int]]:
-        """Reference, content, from and to: what comes back into stock, and what leaves it."""
+    async def _transfers(self, posting: Posting) -> list[Transfer]:
+        """What comes back and what leaves: in storage, and of held lots in the hold place."""
         payload: CorrectWorkOrder = posting.payload
-        storage, correction = await self.storage(), await self.place(CORRECTION)
+        correction, storage = await self.place(CORRECTION), await self.storage()
         made = wanted((payload.item_id, output.lot_id, output.quantity) for output in payload.totals.outputs)
         used = wanted((used.item_id, used.lot_id, used.quantity) for used in payload.totals.consumptions)
-        lines = [*made, *(_opposite(want) for want in used)]
-        into = [want for want in lines if want.quantity > 0]
-        out = [_opposite(want) for want in lines if want.quantity < 0]
-        both = [(f"{posting.key}/in", into, correction, storage), (f"{posting.key}/out", out, storage, correction)]
-        return [shipment for shipment in both if shipment[1]]
+        held = [want for want in made if want.lot_id in payload.held_lot_ids]
+        free = [want for want in made if want.lot_id not in payload.held_lot_ids]
+        transfers = _both_ways(posting.key, [*free, *(_opposite(want) for want in used)], correction, storage)
+        if held:
+            transfers += _both_ways(f"{posting.key}/held", held, correction, await self.place(HOLD))
+        return transfers
 
-    async def _standing(self, reference: str) -> dict[str, Any] | None:
-        """Of two drafts with our key the older stays; a late orphan is never booked."""
-        return await self.one(self.MODEL, [["reference", "=", reference]], ["state", "number", "moves"])
+
+def _both_ways(key: str, lines: Sequence[Want], correction: int, place: int) -> list[Transfer]:
+    into = [want for want in lines if want.quantity > 0]
+    out = [_opposite(want) for want in lines if want.quantity < 0]
+    both = [
+        Transfer(f"{key}/in", into, correction, place, is_taken=False),
+        Transfer(f"{key}/out", out, place, correction),
+    ]
+    return [transfer for transfer in both if transfer.wants]
 
 
 def _opposite(want: Want) -> Want:
@@ -211,4 +190,9 @@ def posting_kinds(client: TrytonClient) -> dict[str, PostingKind]:
         "complete_work_order": CompletesWorkOrder(client),
         "correct_work_order": CorrectsWorkOrder(client),
         "ship_delivery": ShipsDelivery(client),
+        "hold_lot": HoldsLot(client),
+        "release_lot": ReleasesLot(client),
+        "record_inspection": RecordsInspection(client),
+        "reserve_spare_part": ReservesSparePart(client),
+        "record_downtime": RecordsDowntime(client),
     }

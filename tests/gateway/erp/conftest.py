@@ -74,7 +74,7 @@ def erp(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     series = request.param
     server = start(PLANTS[series], series, tmp_path_factory.mktemp(f"erp-{series}"))
     planner = TrytonUser(server.seed, "admin")
-    for component, _ in install.PLANTS[server.plant_id].components:
+    for component, _ in install.SEEDS[server.plant_id].components:
         for lot_id, _ in component.opening:
             planner.count(component.code, lot_id, "10000")
     yield server

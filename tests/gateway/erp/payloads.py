@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 from isthmus.common.v1.quantity_pb2 import Quantity
 from isthmus.gateway.v1.erp_postings_pb2 import CompleteWorkOrder, CorrectWorkOrder, ShipDelivery
 from isthmus.production.v1.production_events_pb2 import WorkOrderTotals
@@ -21,7 +21,7 @@ def quantity(value: Decimal | str, unit_code: str = "C62") -> Quantity:
 
 
 def unit_of(plant_id: str, item_id: str) -> str:
-    seed = PLANTS[plant_id]
+    seed = SEEDS[plant_id]
     items = {item.code: item for item in (seed.product, *(component for component, _ in seed.components))}
     return UNITS[items[item_id].unit]
 
@@ -29,7 +29,7 @@ def unit_of(plant_id: str, item_id: str) -> str:
 def used_for(plant_id: str, pieces: str) -> list[tuple[str, str, str]]:
     """What so many pieces take by the bill of materials, each from its component's first lot."""
     used = []
-    for item, each in PLANTS[plant_id].components:
+    for item, each in SEEDS[plant_id].components:
         lot = item.opening[0][0] if item.is_lot_tracked else ""
         used.append((item.code, lot, plain(Decimal(each) * Decimal(pieces))))
     return used
@@ -52,19 +52,19 @@ def totals(
 
 
 def completion(plant_id: str, number: str, said: WorkOrderTotals) -> Posting:
-    payload = CompleteWorkOrder(erp_order_number=number, item_id=PLANTS[plant_id].product.code, totals=said)
+    payload = CompleteWorkOrder(erp_order_number=number, item_id=SEEDS[plant_id].product.code, totals=said)
     return _posting(plant_id, "complete_work_order", f"{plant_id}-{number}/complete", payload)
 
 
 def correction(plant_id: str, number: str, document: str, said: WorkOrderTotals) -> Posting:
-    payload = CorrectWorkOrder(erp_order_number=number, item_id=PLANTS[plant_id].product.code, totals=said)
+    payload = CorrectWorkOrder(erp_order_number=number, item_id=SEEDS[plant_id].product.code, totals=said)
     return _posting(plant_id, "correct_work_order", f"{plant_id}-{number}/{document}", payload)
 
 
 def shipping(plant_id: str, number: str, lots: Mapping[str, str]) -> Posting:
     payload = ShipDelivery(erp_delivery_number=number)
     for lot_id, value in lots.items():
-        payload.shipped_lots.add(item_id=PLANTS[plant_id].product.code, lot_id=lot_id, quantity=quantity(value))
+        payload.shipped_lots.add(item_id=SEEDS[plant_id].product.code, lot_id=lot_id, quantity=quantity(value))
     return _posting(plant_id, "ship_delivery", f"{plant_id}-delivery-{number}/ship", payload)
 
 

@@ -6,10 +6,12 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.inventory.v1 import shipment_pb2 as _shipment_pb2
 from isthmus.production.v1 import production_events_pb2 as _production_events_pb2
+from isthmus.quality.v1 import inspection_pb2 as _inspection_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -61,20 +63,26 @@ class CorrectWorkOrder(_message.Message):
     ERP_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
+    HELD_LOT_IDS_FIELD_NUMBER: _builtins.int
     erp_order_number: _builtins.str
     item_id: _builtins.str
     @_builtins.property
     def totals(self) -> _production_events_pb2.WorkOrderTotals: ...
+    @_builtins.property
+    def held_lot_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Lots of the item that stand in the ERP's hold place: they are corrected there, not in storage."""
+
     def __init__(
         self,
         *,
         erp_order_number: _builtins.str = ...,
         item_id: _builtins.str = ...,
         totals: _production_events_pb2.WorkOrderTotals | None = ...,
+        held_lot_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_order_number", b"erp_order_number", "item_id", b"item_id", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_order_number", b"erp_order_number", "held_lot_ids", b"held_lot_ids", "item_id", b"item_id", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,3 +165,210 @@ class AnnounceShipment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnnounceShipment: _TypeAlias = AnnounceShipment  # noqa: Y015
+
+@_typing.final
+class HoldLot(_message.Message):
+    """Move what the ERP has of a lot to its hold place, so that it assigns none of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    HOLD_REASON_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    hold_reason: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """What our ledger holds of the lot. The ERP may have less in stock; what it lacks is said, not made."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        hold_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_reason", b"hold_reason", "item_id", b"item_id", "lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldLot: _TypeAlias = HoldLot  # noqa: Y015
+
+@_typing.final
+class ReleaseLot(_message.Message):
+    """Move what the ERP has of a lot in its hold place back to storage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    RELEASE_REASON_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    release_reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        release_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot_id", b"lot_id", "release_reason", b"release_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseLot: _TypeAlias = ReleaseLot  # noqa: Y015
+
+@_typing.final
+class RecordInspection(_message.Message):
+    """Record what was decided on a lot as an inspection of its order in the ERP."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSPECTION_ID_FIELD_NUMBER: _builtins.int
+    ERP_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    DISPOSITION_FIELD_NUMBER: _builtins.int
+    DISPOSITION_REASONS_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    inspection_id: _builtins.str
+    erp_order_number: _builtins.str
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    disposition: _inspection_pb2.Disposition.ValueType
+    @_builtins.property
+    def disposition_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectionPoint]: ...
+    def __init__(
+        self,
+        *,
+        inspection_id: _builtins.str = ...,
+        erp_order_number: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        disposition: _inspection_pb2.Disposition.ValueType = ...,
+        disposition_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        points: _abc.Iterable[Global___InspectionPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "disposition_reasons", b"disposition_reasons", "erp_order_number", b"erp_order_number", "inspection_id", b"inspection_id", "item_id", b"item_id", "lot_id", b"lot_id", "points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordInspection: _TypeAlias = RecordInspection  # noqa: Y015
+
+@_typing.final
+class InspectionPoint(_message.Message):
+    """What one characteristic showed. Its point in the ERP has the characteristic's id, in small letters, digits and "_"."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHARACTERISTIC_ID_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    IS_WITHIN_LIMITS_FIELD_NUMBER: _builtins.int
+    characteristic_id: _builtins.str
+    is_within_limits: _builtins.bool
+    @_builtins.property
+    def value(self) -> _quantity_pb2.Quantity:
+        """The laboratory's value, in the characteristic's unit; absent for what a historian showed."""
+
+    def __init__(
+        self,
+        *,
+        characteristic_id: _builtins.str = ...,
+        value: _quantity_pb2.Quantity | None = ...,
+        is_within_limits: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["characteristic_id", b"characteristic_id", "is_within_limits", b"is_within_limits", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InspectionPoint: _TypeAlias = InspectionPoint  # noqa: Y015
+
+@_typing.final
+class ReserveSparePart(_message.Message):
+    """Ask the ERP to plan a spare part for maintenance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORK_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    COST_CENTRE_ID_FIELD_NUMBER: _builtins.int
+    work_request_id: _builtins.str
+    asset_id: _builtins.str
+    item_id: _builtins.str
+    cost_centre_id: _builtins.str
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        work_request_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        cost_centre_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "cost_centre_id", b"cost_centre_id", "item_id", b"item_id", "quantity", b"quantity", "work_request_id", b"work_request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveSparePart: _TypeAlias = ReserveSparePart  # noqa: Y015
+
+@_typing.final
+class RecordDowntime(_message.Message):
+    """Tell the ERP of a time in which a line stood."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOWNTIME_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    LINE_ID_FIELD_NUMBER: _builtins.int
+    FAULT_CODE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    COST_CENTRE_ID_FIELD_NUMBER: _builtins.int
+    downtime_id: _builtins.str
+    asset_id: _builtins.str
+    line_id: _builtins.str
+    """The line, by its work centre's name in the ERP."""
+    fault_code: _builtins.int
+    cost_centre_id: _builtins.str
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        downtime_id: _builtins.str = ...,
+        asset_id: _builtins.str = ...,
+        line_id: _builtins.str = ...,
+        fault_code: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        cost_centre_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asset_id", b"asset_id", "cost_centre_id", b"cost_centre_id", "downtime_id", b"downtime_id", "end_time", b"end_time", "fault_code", b"fault_code", "line_id", b"line_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordDowntime: _TypeAlias = RecordDowntime  # noqa: Y015
