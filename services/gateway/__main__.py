@@ -15,13 +15,16 @@ from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.gateway import clients, event_handlers, routes, use_cases, wire, wms
+from services.gateway.books import PartnerBooks
 from services.gateway.erp import tryton_postings
 from services.gateway.erp.canonical import ErpSettings
+from services.gateway.erp.tryton_books import TrytonBooks
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.follower import Binding, Follower
 from services.gateway.rpc import GatewayService
 from services.gateway.settings import Settings
 from services.gateway.store import STORE
+from services.gateway.wms_books import WmsBooks
 
 
 def client_of(settings: Settings, plant_id: str) -> TrytonClient:
@@ -30,8 +33,15 @@ def client_of(settings: Settings, plant_id: str) -> TrytonClient:
     return TrytonClient(ErpSettings(plant_id, erp.family, erp.url, erp.database, erp.user, password))
 
 
-def servicers(bindings: dict[str, Binding], kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
-    add_GatewayServiceServicer_to_server(GatewayService(bindings), server)
+def servicers(
+    bindings: dict[str, Binding], erps: Mapping[str, TrytonClient], kit: Kit, server: grpc.aio.Server
+) -> Sequence[str]:
+    partners: dict[str, PartnerBooks] = {wire.erp_of(plant_id): TrytonBooks(erp) for plant_id, erp in erps.items()}
+    settings = kit.settings
+    if settings.wms_url and settings.wms_api_key_file:
+        api_key = settings.wms_api_key_file.read_text(encoding="utf-8").strip()
+        partners[wire.WMS] = WmsBooks(settings.wms_url, api_key)
+    add_GatewayServiceServicer_to_server(GatewayService(bindings, partners), server)
     return [gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name]
 
 
@@ -66,7 +76,7 @@ def main() -> None:
     service = Service(
         store=STORE,
         migrations=Path(__file__).parent / "migrations",
-        servicers=partial(servicers, bindings),
+        servicers=partial(servicers, bindings, erps),
         handlers=handlers_of(event_handlers),
         posting_kinds=partial(posting_kinds, erps),
         posting_outcome=use_cases.posting_outcome,

@@ -1,4 +1,4 @@
-"""The gateway's gRPC servicer: which ERP each plant is on."""
+"""The gateway's gRPC servicer: which ERP each plant is on, and what partners' books say."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from isthmus.gateway.v1 import gateway_service_pb2 as messages
 from isthmus.gateway.v1.gateway_service_pb2_grpc import GatewayServiceServicer
 from servicekit import paging
 from servicekit.wire import timestamp
+from services.gateway import books
 from services.gateway.follower import Binding
 
 
 class GatewayService(GatewayServiceServicer):
-    """ERP bindings."""
+    """ERP bindings and partners' books."""
 
-    def __init__(self, bindings: dict[str, Binding]) -> None:
-        self._bindings = bindings
+    def __init__(self, bindings: dict[str, Binding], partners: books.Books) -> None:
+        self._bindings, self._partners = bindings, partners
+
+    async def ListPartnerBookings(self, request: Any, context: Any) -> messages.ListPartnerBookingsResponse:
+        return await books.list_bookings(self._partners, request)
+
+    async def ListPartnerStocks(self, request: Any, context: Any) -> messages.ListPartnerStocksResponse:
+        return await books.list_stocks(self._partners, request)
 
     async def ListErpBindings(self, request: Any, context: Any) -> messages.ListErpBindingsResponse:
         (after,) = paging.after(request) or [""]

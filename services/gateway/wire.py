@@ -50,6 +50,11 @@ def work_order_id(plant_id: str, erp_order_number: str) -> str:
     return f"{plant_id}-{erp_order_number}"
 
 
+def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
+    """As inventory names it: see shipment.proto."""
+    return f"{plant_id}-delivery-{erp_delivery_number}"
+
+
 def order_key(plant_id: str, document_type: str, number: str, line: str = "") -> BusinessKey:
     return BusinessKey(erp_of(plant_id), document_type, number, line)
 

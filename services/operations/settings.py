@@ -12,3 +12,7 @@ class Settings(ServiceSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="OPERATIONS_")
 
     span_days: float = Field(7.0, description="How long spans are kept, in days")
+    inventory: str = Field("", description="host:port of inventory; empty: books can't be compared")
+    production: str = Field("", description="host:port of production; empty: books can't be compared")
+    gateway: str = Field("", description="host:port of the gateway; empty: books can't be compared")
+    reconcile_hours: float = Field(24.0, ge=0, description="How often every plant's books are compared; 0: when asked")

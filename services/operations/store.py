@@ -5,6 +5,7 @@ from __future__ import annotations
 from servicekit.clock import instant, micros
 from servicekit.rows import Rows, table
 from servicekit.use_case import Store
+from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationMissing, State, ToldVariance
 from services.operations.domain.timeline import Entry, Number, OrderMissing, OrderReference
 
 ORDERS = Rows(
@@ -68,4 +69,56 @@ ENTRIES = Rows(
     },
 )
 
-STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES))
+DESKS = Rows(
+    table("reconciliation_desks", "plant_id running_id", "count"),
+    Desk,
+    key=("plant_id",),
+    from_row=lambda r: Desk(r.plant_id, r.count, r.running_id),
+    to_row=lambda d: {"plant_id": d.plant_id, "count": d.count, "running_id": d.running_id},
+)
+
+RECONCILIATIONS = Rows(
+    table(
+        "reconciliations",
+        "reconciliation_id plant_id state read_books failure_text",
+        "start_time end_time compared open_variances explained_variances",
+    ),
+    Reconciliation,
+    key=("reconciliation_id",),
+    from_row=lambda r: Reconciliation(
+        reconciliation_id=r.reconciliation_id,
+        plant_id=r.plant_id,
+        state=State(r.state),
+        start_time=instant(r.start_time),
+        end_time=instant(r.end_time) if r.end_time else None,
+        read_books=r.read_books,
+        compared=r.compared,
+        open_variances=r.open_variances,
+        explained_variances=r.explained_variances,
+        failure_text=r.failure_text,
+    ),
+    to_row=lambda r: {
+        "reconciliation_id": r.reconciliation_id,
+        "plant_id": r.plant_id,
+        "state": r.state.value,
+        "start_time": micros(r.start_time),
+        "end_time": micros(r.end_time) if r.end_time else 0,
+        "read_books": r.read_books,
+        "compared": r.compared,
+        "open_variances": r.open_variances,
+        "explained_variances": r.explained_variances,
+        "failure_text": r.failure_text,
+    },
+    missing=ReconciliationMissing,
+)
+
+VARIANCES = Rows(
+    table("stock_variances", "reconciliation_id content", "number"),
+    ToldVariance,
+    key=("reconciliation_id", "number"),
+    from_row=lambda r: ToldVariance(r.reconciliation_id, r.number, r.content),
+    to_row=lambda v: {"reconciliation_id": v.reconciliation_id, "number": v.number, "content": v.content},
+    insert_only=True,
+)
+
+STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES, DESKS, RECONCILIATIONS, VARIANCES))

@@ -1,4 +1,4 @@
-"""What changes something in operations: a fact becomes a timeline entry."""
+"""What changes something in operations: a fact becomes a timeline entry; a plant's books are compared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from isthmus.operations.v1 import operations_service_pb2 as messages
 from servicekit.facts import EventMeta
 from servicekit.rows import Key
-from servicekit.use_case import Decision, Seen, UseCase
+from servicekit.use_case import Decision, Fingerprint, Seen, UseCase
+from services.operations import wire
+from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationUnderWay, State
 from services.operations.domain.timeline import Entry, Number, OrderReference
-from services.operations.store import ENTRIES, NUMBERS, ORDERS
+from services.operations.store import DESKS, ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS
 from services.operations.telling import Told
 
 
@@ -65,3 +68,50 @@ def _loads(command: RecordEntry, seen: Seen) -> list[Key[Any]]:
 
 
 record_entry = UseCase(name="record_entry", loads=_loads, decide=decide_entry, is_traced=False)
+
+
+# --- reconciliation
+
+
+def decide_reconcile(seen: Seen, command: wire.ReconcilePlant, now: datetime) -> Decision:
+    """Begin to compare a plant's books, one comparison at a time."""
+    desk = _desk(seen, command.plant_id)
+    if desk.running_id:
+        raise ReconciliationUnderWay(plant_id=command.plant_id, reconciliation_id=desk.running_id)
+    begun = Reconciliation(desk.next_id, command.plant_id, State.RUNNING, now)
+    answer = messages.ReconcilePlantResponse(reconciliation=wire.reconciliation_message(begun))
+    return Decision(changed=[Desk(desk.plant_id, desk.count + 1, begun.reconciliation_id), begun], answer=answer)
+
+
+def _desk(seen: Seen, plant_id: str) -> Desk:
+    return seen.get(DESKS.key(plant_id)) or Desk(plant_id, 0, "")
+
+
+reconcile_plant = UseCase(
+    name="reconcile_plant",
+    loads=lambda c, seen: [DESKS.key(c.plant_id), RECONCILIATIONS.key(_desk(seen, c.plant_id).next_id)],
+    decide=decide_reconcile,
+    fingerprint=Fingerprint.of("plant_id"),
+    answers=messages.ReconcilePlantResponse,
+)
+
+
+def decide_end(seen: Seen, command: wire.EndReconciliation, now: datetime) -> Decision:
+    """Keep what a comparison found, and say what needs a person."""
+    said = command.reconciliation
+    desk = seen.get(DESKS.key(said.plant_id))
+    if desk is None or desk.running_id != said.reconciliation_id:
+        return Decision(moot="it has ended before")
+    told = [wire.told_variance(number, variance) for number, variance in enumerate(command.variances, start=1)]
+    free = replace(desk, running_id="")
+    return Decision(changed=[free, said, *told], facts=wire.facts(said, command.variances, now))
+
+
+end_reconciliation = UseCase(
+    name="end_reconciliation",
+    loads=lambda c, seen: [
+        DESKS.key(c.reconciliation.plant_id),
+        RECONCILIATIONS.key(c.reconciliation.reconciliation_id),
+    ],
+    decide=decide_end,
+)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'isthmus/gateway/v1/gateway_errors.proto\x12\x12isthmus.gateway.v1*\xc9\x01\n\x12GatewayErrorReason\x12$\n GATEWAY_ERROR_REASON_UNSPECIFIED\x10\x00\x12\x32\n.GATEWAY_ERROR_REASON_WEBHOOK_SIGNATURE_INVALID\x10\x01\x12+\n\'GATEWAY_ERROR_REASON_WEBHOOK_UNREADABLE\x10\x02\x12,\n(GATEWAY_ERROR_REASON_ERP_RELEASE_UNKNOWN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'isthmus/gateway/v1/gateway_errors.proto\x12\x12isthmus.gateway.v1*\x9a\x02\n\x12GatewayErrorReason\x12$\n GATEWAY_ERROR_REASON_UNSPECIFIED\x10\x00\x12\x32\n.GATEWAY_ERROR_REASON_WEBHOOK_SIGNATURE_INVALID\x10\x01\x12+\n\'GATEWAY_ERROR_REASON_WEBHOOK_UNREADABLE\x10\x02\x12,\n(GATEWAY_ERROR_REASON_ERP_RELEASE_UNKNOWN\x10\x03\x12(\n$GATEWAY_ERROR_REASON_PARTNER_UNKNOWN\x10\x04\x12%\n!GATEWAY_ERROR_REASON_PARTNER_AWAY\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.gateway.v1.gateway_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GATEWAYERRORREASON']._serialized_start=64
-  _globals['_GATEWAYERRORREASON']._serialized_end=265
+  _globals['_GATEWAYERRORREASON']._serialized_end=346
 # @@protoc_insertion_point(module_scope)

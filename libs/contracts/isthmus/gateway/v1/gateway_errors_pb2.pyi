@@ -29,6 +29,10 @@ class _GatewayErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ga
     """A webhook's body is not what its type promises. HTTP 400. Metadata: webhook_id."""
     GATEWAY_ERROR_REASON_ERP_RELEASE_UNKNOWN: _GatewayErrorReason.ValueType  # 3
     """The ERP's release is of no known dialect. Metadata: plant_id, release."""
+    GATEWAY_ERROR_REASON_PARTNER_UNKNOWN: _GatewayErrorReason.ValueType  # 4
+    """The plant has no such partner. Metadata: plant_id, partner_id."""
+    GATEWAY_ERROR_REASON_PARTNER_AWAY: _GatewayErrorReason.ValueType  # 5
+    """The partner does not answer, or not with what it was asked for. Metadata: partner_id, text. Retry later."""
 
 class GatewayErrorReason(_GatewayErrorReason, metaclass=_GatewayErrorReasonEnumTypeWrapper):
     """Reasons that the gateway gives. ErrorInfo.domain is "gateway.isthmus"."""
@@ -40,4 +44,8 @@ GATEWAY_ERROR_REASON_WEBHOOK_UNREADABLE: GatewayErrorReason.ValueType  # 2
 """A webhook's body is not what its type promises. HTTP 400. Metadata: webhook_id."""
 GATEWAY_ERROR_REASON_ERP_RELEASE_UNKNOWN: GatewayErrorReason.ValueType  # 3
 """The ERP's release is of no known dialect. Metadata: plant_id, release."""
+GATEWAY_ERROR_REASON_PARTNER_UNKNOWN: GatewayErrorReason.ValueType  # 4
+"""The plant has no such partner. Metadata: plant_id, partner_id."""
+GATEWAY_ERROR_REASON_PARTNER_AWAY: GatewayErrorReason.ValueType  # 5
+"""The partner does not answer, or not with what it was asked for. Metadata: partner_id, text. Retry later."""
 Global___GatewayErrorReason: _TypeAlias = GatewayErrorReason  # noqa: Y015

@@ -22,22 +22,52 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(isthmus/gateway/v1/gateway_service.proto\x12\x12isthmus.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"?\n\x16ListErpBindingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x17ListErpBindingsResponse\x12\x30\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x1e.isthmus.gateway.v1.ErpBinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\nErpBinding\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x14\n\x0cis_connected\x18\x04 \x01(\x08\x12\x32\n\x0elast_poll_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x06 \x01(\t2|\n\x0eGatewayService\x12j\n\x0fListErpBindings\x12*.isthmus.gateway.v1.ListErpBindingsRequest\x1a+.isthmus.gateway.v1.ListErpBindingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(isthmus/gateway/v1/gateway_service.proto\x12\x12isthmus.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\"?\n\x16ListErpBindingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x17ListErpBindingsResponse\x12\x30\n\x08\x62indings\x18\x01 \x03(\x0b\x32\x1e.isthmus.gateway.v1.ErpBinding\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\nErpBinding\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\t\x12\x14\n\x0cis_connected\x18\x04 \x01(\x08\x12\x32\n\x0elast_poll_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x06 \x01(\t\"\xa1\x01\n\x1aListPartnerBookingsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1d\n\npartner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"l\n\x1bListPartnerBookingsResponse\x12\x34\n\x08\x62ookings\x18\x01 \x03(\x0b\x32\".isthmus.gateway.v1.PartnerBooking\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb5\x01\n\x0ePartnerBooking\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0f\n\x07is_ours\x18\x02 \x01(\x08\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12-\n\tbook_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9f\x01\n\x18ListPartnerStocksRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1d\n\npartner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"f\n\x19ListPartnerStocksResponse\x12\x30\n\x06stocks\x18\x01 \x03(\x0b\x32 .isthmus.gateway.v1.PartnerStock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x0cPartnerStock\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12-\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity2\xe6\x02\n\x0eGatewayService\x12j\n\x0fListErpBindings\x12*.isthmus.gateway.v1.ListErpBindingsRequest\x1a+.isthmus.gateway.v1.ListErpBindingsResponse\x12v\n\x13ListPartnerBookings\x12..isthmus.gateway.v1.ListPartnerBookingsRequest\x1a/.isthmus.gateway.v1.ListPartnerBookingsResponse\x12p\n\x11ListPartnerStocks\x12,.isthmus.gateway.v1.ListPartnerStocksRequest\x1a-.isthmus.gateway.v1.ListPartnerStocksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.gateway.v1.gateway_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTERPBINDINGSREQUEST']._serialized_start=97
-  _globals['_LISTERPBINDINGSREQUEST']._serialized_end=160
-  _globals['_LISTERPBINDINGSRESPONSE']._serialized_start=162
-  _globals['_LISTERPBINDINGSRESPONSE']._serialized_end=262
-  _globals['_ERPBINDING']._serialized_start=265
-  _globals['_ERPBINDING']._serialized_end=422
-  _globals['_GATEWAYSERVICE']._serialized_start=424
-  _globals['_GATEWAYSERVICE']._serialized_end=548
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['partner_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPARTNERBOOKINGSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['partner_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPARTNERSTOCKSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTERPBINDINGSREQUEST']._serialized_start=160
+  _globals['_LISTERPBINDINGSREQUEST']._serialized_end=223
+  _globals['_LISTERPBINDINGSRESPONSE']._serialized_start=225
+  _globals['_LISTERPBINDINGSRESPONSE']._serialized_end=325
+  _globals['_ERPBINDING']._serialized_start=328
+  _globals['_ERPBINDING']._serialized_end=485
+  _globals['_LISTPARTNERBOOKINGSREQUEST']._serialized_start=488
+  _globals['_LISTPARTNERBOOKINGSREQUEST']._serialized_end=649
+  _globals['_LISTPARTNERBOOKINGSRESPONSE']._serialized_start=651
+  _globals['_LISTPARTNERBOOKINGSRESPONSE']._serialized_end=759
+  _globals['_PARTNERBOOKING']._serialized_start=762
+  _globals['_PARTNERBOOKING']._serialized_end=943
+  _globals['_LISTPARTNERSTOCKSREQUEST']._serialized_start=946
+  _globals['_LISTPARTNERSTOCKSREQUEST']._serialized_end=1105
+  _globals['_LISTPARTNERSTOCKSRESPONSE']._serialized_start=1107
+  _globals['_LISTPARTNERSTOCKSRESPONSE']._serialized_end=1209
+  _globals['_PARTNERSTOCK']._serialized_start=1211
+  _globals['_PARTNERSTOCK']._serialized_end=1305
+  _globals['_GATEWAYSERVICE']._serialized_start=1308
+  _globals['_GATEWAYSERVICE']._serialized_end=1666
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,16 @@ class GatewayServiceStub:
                 request_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsResponse.FromString,
                 _registered_method=True)
+        self.ListPartnerBookings = channel.unary_unary(
+                '/isthmus.gateway.v1.GatewayService/ListPartnerBookings',
+                request_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsResponse.FromString,
+                _registered_method=True)
+        self.ListPartnerStocks = channel.unary_unary(
+                '/isthmus.gateway.v1.GatewayService/ListPartnerStocks',
+                request_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksRequest.SerializeToString,
+                response_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -53,6 +63,22 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPartnerBookings(self, request, context):
+        """Lists what a partner has booked into and out of a plant's stock, in booking order, as it says now: the ERP's moves, or
+        the warehouse's documents. Errors: PARTNER_UNKNOWN, PARTNER_AWAY, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPartnerStocks(self, request, context):
+        """Lists a partner's stock of a plant by item and lot, as it says now. Errors: PARTNER_UNKNOWN, PARTNER_AWAY,
+        PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +86,16 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.ListErpBindings,
                     request_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsRequest.FromString,
                     response_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsResponse.SerializeToString,
+            ),
+            'ListPartnerBookings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPartnerBookings,
+                    request_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsRequest.FromString,
+                    response_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsResponse.SerializeToString,
+            ),
+            'ListPartnerStocks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPartnerStocks,
+                    request_deserializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksRequest.FromString,
+                    response_serializer=isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +126,60 @@ class GatewayService:
             '/isthmus.gateway.v1.GatewayService/ListErpBindings',
             isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsRequest.SerializeToString,
             isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListErpBindingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPartnerBookings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.gateway.v1.GatewayService/ListPartnerBookings',
+            isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsRequest.SerializeToString,
+            isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerBookingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPartnerStocks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.gateway.v1.GatewayService/ListPartnerStocks',
+            isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksRequest.SerializeToString,
+            isthmus_dot_gateway_dot_v1_dot_gateway__service__pb2.ListPartnerStocksResponse.FromString,
             options,
             channel_credentials,
             insecure,

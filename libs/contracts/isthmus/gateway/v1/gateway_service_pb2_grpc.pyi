@@ -35,6 +35,14 @@ class GatewayServiceStub:
     def __new__(cls, channel: _aio.Channel) -> GatewayServiceAsyncStub: ...
     ListErpBindings: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.ListErpBindingsRequest, _gateway_service_pb2.ListErpBindingsResponse]
     """Lists which ERP release each plant is on, by plant id."""
+    ListPartnerBookings: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.ListPartnerBookingsRequest, _gateway_service_pb2.ListPartnerBookingsResponse]
+    """Lists what a partner has booked into and out of a plant's stock, in booking order, as it says now: the ERP's moves, or
+    the warehouse's documents. Errors: PARTNER_UNKNOWN, PARTNER_AWAY, PAGE_TOKEN_INVALID.
+    """
+    ListPartnerStocks: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.ListPartnerStocksRequest, _gateway_service_pb2.ListPartnerStocksResponse]
+    """Lists a partner's stock of a plant by item and lot, as it says now. Errors: PARTNER_UNKNOWN, PARTNER_AWAY,
+    PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -43,6 +51,14 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListErpBindings: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ListErpBindingsRequest, _gateway_service_pb2.ListErpBindingsResponse]  # type: ignore[assignment]
     """Lists which ERP release each plant is on, by plant id."""
+    ListPartnerBookings: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ListPartnerBookingsRequest, _gateway_service_pb2.ListPartnerBookingsResponse]  # type: ignore[assignment]
+    """Lists what a partner has booked into and out of a plant's stock, in booking order, as it says now: the ERP's moves, or
+    the warehouse's documents. Errors: PARTNER_UNKNOWN, PARTNER_AWAY, PAGE_TOKEN_INVALID.
+    """
+    ListPartnerStocks: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.ListPartnerStocksRequest, _gateway_service_pb2.ListPartnerStocksResponse]  # type: ignore[assignment]
+    """Lists a partner's stock of a plant by item and lot, as it says now. Errors: PARTNER_UNKNOWN, PARTNER_AWAY,
+    PAGE_TOKEN_INVALID.
+    """
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the gateway knows of ERPs. Plants never see more of an ERP release than this."""
@@ -54,5 +70,25 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_service_pb2.ListErpBindingsResponse, _abc.Awaitable[_gateway_service_pb2.ListErpBindingsResponse]]:
         """Lists which ERP release each plant is on, by plant id."""
+
+    @_abc_1.abstractmethod
+    def ListPartnerBookings(
+        self,
+        request: _gateway_service_pb2.ListPartnerBookingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.ListPartnerBookingsResponse, _abc.Awaitable[_gateway_service_pb2.ListPartnerBookingsResponse]]:
+        """Lists what a partner has booked into and out of a plant's stock, in booking order, as it says now: the ERP's moves, or
+        the warehouse's documents. Errors: PARTNER_UNKNOWN, PARTNER_AWAY, PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPartnerStocks(
+        self,
+        request: _gateway_service_pb2.ListPartnerStocksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.ListPartnerStocksResponse, _abc.Awaitable[_gateway_service_pb2.ListPartnerStocksResponse]]:
+        """Lists a partner's stock of a plant by item and lot, as it says now. Errors: PARTNER_UNKNOWN, PARTNER_AWAY,
+        PAGE_TOKEN_INVALID.
+        """
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_errors.proto\x12\x15isthmus.operations.v1*k\n\x15OperationsErrorReason\x12\'\n#OPERATIONS_ERROR_REASON_UNSPECIFIED\x10\x00\x12)\n%OPERATIONS_ERROR_REASON_ORDER_MISSING\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_errors.proto\x12\x15isthmus.operations.v1*\xd5\x01\n\x15OperationsErrorReason\x12\'\n#OPERATIONS_ERROR_REASON_UNSPECIFIED\x10\x00\x12)\n%OPERATIONS_ERROR_REASON_ORDER_MISSING\x10\x01\x12\x32\n.OPERATIONS_ERROR_REASON_RECONCILIATION_MISSING\x10\x02\x12\x34\n0OPERATIONS_ERROR_REASON_RECONCILIATION_UNDER_WAY\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.operations.v1.operations_errors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATIONSERRORREASON']._serialized_start=72
-  _globals['_OPERATIONSERRORREASON']._serialized_end=179
+  _globals['_OPERATIONSERRORREASON']._serialized_start=73
+  _globals['_OPERATIONSERRORREASON']._serialized_end=286
 # @@protoc_insertion_point(module_scope)

@@ -25,6 +25,10 @@ class _OperationsErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     OPERATIONS_ERROR_REASON_UNSPECIFIED: _OperationsErrorReason.ValueType  # 0
     OPERATIONS_ERROR_REASON_ORDER_MISSING: _OperationsErrorReason.ValueType  # 1
     """No fact about such an order has arrived. Metadata: work_order_id. Find it by another number."""
+    OPERATIONS_ERROR_REASON_RECONCILIATION_MISSING: _OperationsErrorReason.ValueType  # 2
+    """No reconciliation of this id. Metadata: reconciliation_id."""
+    OPERATIONS_ERROR_REASON_RECONCILIATION_UNDER_WAY: _OperationsErrorReason.ValueType  # 3
+    """The plant's books are being compared already. Metadata: plant_id, reconciliation_id. Read that one."""
 
 class OperationsErrorReason(_OperationsErrorReason, metaclass=_OperationsErrorReasonEnumTypeWrapper):
     """Reasons that operations gives. ErrorInfo.domain is "operations.isthmus"."""
@@ -32,4 +36,8 @@ class OperationsErrorReason(_OperationsErrorReason, metaclass=_OperationsErrorRe
 OPERATIONS_ERROR_REASON_UNSPECIFIED: OperationsErrorReason.ValueType  # 0
 OPERATIONS_ERROR_REASON_ORDER_MISSING: OperationsErrorReason.ValueType  # 1
 """No fact about such an order has arrived. Metadata: work_order_id. Find it by another number."""
+OPERATIONS_ERROR_REASON_RECONCILIATION_MISSING: OperationsErrorReason.ValueType  # 2
+"""No reconciliation of this id. Metadata: reconciliation_id."""
+OPERATIONS_ERROR_REASON_RECONCILIATION_UNDER_WAY: OperationsErrorReason.ValueType  # 3
+"""The plant's books are being compared already. Metadata: plant_id, reconciliation_id. Read that one."""
 Global___OperationsErrorReason: _TypeAlias = OperationsErrorReason  # noqa: Y015

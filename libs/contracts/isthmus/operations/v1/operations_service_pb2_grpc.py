@@ -55,6 +55,26 @@ class OperationsServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesResponse.FromString,
                 _registered_method=True)
+        self.ReconcilePlant = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ReconcilePlant',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantResponse.FromString,
+                _registered_method=True)
+        self.GetReconciliation = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/GetReconciliation',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationResponse.FromString,
+                _registered_method=True)
+        self.ListReconciliations = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ListReconciliations',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsResponse.FromString,
+                _registered_method=True)
+        self.ListStockVariances = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ListStockVariances',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -90,6 +110,36 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReconcilePlant(self, request, context):
+        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
+        needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+        by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReconciliation(self, request, context):
+        """Reads one reconciliation. Errors: RECONCILIATION_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListReconciliations(self, request, context):
+        """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStockVariances(self, request, context):
+        """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +162,26 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListVariances,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesResponse.SerializeToString,
+            ),
+            'ReconcilePlant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcilePlant,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantResponse.SerializeToString,
+            ),
+            'GetReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReconciliation,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationResponse.SerializeToString,
+            ),
+            'ListReconciliations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReconciliations,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsResponse.SerializeToString,
+            ),
+            'ListStockVariances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStockVariances,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +293,114 @@ class OperationsService:
             '/isthmus.operations.v1.OperationsService/ListVariances',
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListVariancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcilePlant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ReconcilePlant',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ReconcilePlantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/GetReconciliation',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.GetReconciliationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReconciliations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ListReconciliations',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListReconciliationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStockVariances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ListStockVariances',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,17 @@ class OperationsServiceStub:
     """Lists the spans of a trace, by start time. Errors: PAGE_TOKEN_INVALID."""
     ListVariances: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListVariancesRequest, _operations_service_pb2.ListVariancesResponse]
     """Lists differences between line counters and confirmations, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ReconcilePlant: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ReconcilePlantRequest, _operations_service_pb2.ReconcilePlantResponse]
+    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
+    needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+    by business key.
+    """
+    GetReconciliation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetReconciliationRequest, _operations_service_pb2.GetReconciliationResponse]
+    """Reads one reconciliation. Errors: RECONCILIATION_MISSING."""
+    ListReconciliations: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListReconciliationsRequest, _operations_service_pb2.ListReconciliationsResponse]
+    """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListStockVariances: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListStockVariancesRequest, _operations_service_pb2.ListStockVariancesResponse]
+    """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -59,6 +70,17 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Lists the spans of a trace, by start time. Errors: PAGE_TOKEN_INVALID."""
     ListVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListVariancesRequest, _operations_service_pb2.ListVariancesResponse]  # type: ignore[assignment]
     """Lists differences between line counters and confirmations, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ReconcilePlant: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ReconcilePlantRequest, _operations_service_pb2.ReconcilePlantResponse]  # type: ignore[assignment]
+    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
+    needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+    by business key.
+    """
+    GetReconciliation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetReconciliationRequest, _operations_service_pb2.GetReconciliationResponse]  # type: ignore[assignment]
+    """Reads one reconciliation. Errors: RECONCILIATION_MISSING."""
+    ListReconciliations: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListReconciliationsRequest, _operations_service_pb2.ListReconciliationsResponse]  # type: ignore[assignment]
+    """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListStockVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListStockVariancesRequest, _operations_service_pb2.ListStockVariancesResponse]  # type: ignore[assignment]
+    """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where is my order? Timelines in business words, made from facts, and the spans of the same trace."""
@@ -96,5 +118,40 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ListVariancesResponse, _abc.Awaitable[_operations_service_pb2.ListVariancesResponse]]:
         """Lists differences between line counters and confirmations, newest first. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ReconcilePlant(
+        self,
+        request: _operations_service_pb2.ReconcilePlantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ReconcilePlantResponse, _abc.Awaitable[_operations_service_pb2.ReconcilePlantResponse]]:
+        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
+        needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+        by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReconciliation(
+        self,
+        request: _operations_service_pb2.GetReconciliationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.GetReconciliationResponse, _abc.Awaitable[_operations_service_pb2.GetReconciliationResponse]]:
+        """Reads one reconciliation. Errors: RECONCILIATION_MISSING."""
+
+    @_abc_1.abstractmethod
+    def ListReconciliations(
+        self,
+        request: _operations_service_pb2.ListReconciliationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListReconciliationsResponse, _abc.Awaitable[_operations_service_pb2.ListReconciliationsResponse]]:
+        """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListStockVariances(
+        self,
+        request: _operations_service_pb2.ListStockVariancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListStockVariancesResponse, _abc.Awaitable[_operations_service_pb2.ListStockVariancesResponse]]:
+        """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
