@@ -8,7 +8,7 @@ Locks:  new tables only.   Old code: does not know them.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
+revision = "0002"
 down_revision = "0001"
 
 
