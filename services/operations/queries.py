@@ -9,8 +9,9 @@ from servicekit import clock, paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from servicekit.wire import timestamp
+from services.operations import wire
 from services.operations.domain.timeline import Entry, OrderReference
-from services.operations.store import ENTRIES, NUMBERS, ORDERS
+from services.operations.store import ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS, VARIANCES
 
 ENTRIES_MOST = 2000
 
@@ -105,3 +106,34 @@ def list_variances(tx: Tx, request: messages.ListVariancesRequest) -> messages.L
     ]
     last = [micros(found[-1].record_time), found[-1].event_id] if len(found) == most else None
     return messages.ListVariancesResponse(variances=variances, next_page_token=paging.token(request, last))
+
+
+def get_reconciliation(tx: Tx, request: messages.GetReconciliationRequest) -> messages.GetReconciliationResponse:
+    found = RECONCILIATIONS.require(tx, request.reconciliation_id)
+    return messages.GetReconciliationResponse(reconciliation=wire.reconciliation_message(found))
+
+
+def list_reconciliations(tx: Tx, request: messages.ListReconciliationsRequest) -> messages.ListReconciliationsResponse:
+    most = paging.size(request)
+    start, number = paging.after(request) or [2**62, ""]
+    found = RECONCILIATIONS.select(
+        tx,
+        "plant_id = ? AND (start_time, reconciliation_id) < (?, ?) ORDER BY start_time DESC, reconciliation_id DESC LIMIT ?",
+        (request.plant_id, start, number, most),
+    )
+    last = [micros(found[-1].start_time), found[-1].reconciliation_id] if len(found) == most else None
+    said = [wire.reconciliation_message(one) for one in found]
+    return messages.ListReconciliationsResponse(reconciliations=said, next_page_token=paging.token(request, last))
+
+
+def list_stock_variances(tx: Tx, request: messages.ListStockVariancesRequest) -> messages.ListStockVariancesResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [0]
+    found = VARIANCES.select(
+        tx,
+        "reconciliation_id = ? AND number > ? ORDER BY number LIMIT ?",
+        (request.reconciliation_id, after, most),
+    )
+    last = [found[-1].number] if len(found) == most else None
+    said = [wire.variance_of(one) for one in found]
+    return messages.ListStockVariancesResponse(stock_variances=said, next_page_token=paging.token(request, last))

@@ -1,4 +1,4 @@
-"""Operations' gRPC servicer: reading only."""
+"""Operations' gRPC servicer: unwrap, call, wrap."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
 from servicekit.run import Kit
-from services.operations import queries
+from services.operations import queries, use_cases, wire
 
 
 class OperationsService(OperationsServiceServicer):
-    """Timelines, spans and variances."""
+    """Timelines, spans, variances and reconciliations."""
 
     def __init__(self, kit: Kit) -> None:
-        self._database = kit.database
+        self._door, self._database = kit.door, kit.database
 
     async def FindOrders(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.find_orders(tx, request))
@@ -26,3 +26,15 @@ class OperationsService(OperationsServiceServicer):
 
     async def ListVariances(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_variances(tx, request))
+
+    async def ReconcilePlant(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.reconcile_plant, wire.reconcile_plant(request))
+
+    async def GetReconciliation(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_reconciliation(tx, request))
+
+    async def ListReconciliations(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_reconciliations(tx, request))
+
+    async def ListStockVariances(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_stock_variances(tx, request))
