@@ -18,7 +18,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from deploy.local import desk, ports, processes, system, timeline
+from deploy.local import books, desk, ports, processes, system, timeline
 from deploy.local.output import AsJson, console, show
 from deploy.local.processes import DidNotStart
 from deploy.local.tryton.install import SetupFailed
@@ -154,6 +154,15 @@ def trace(order: str, as_json: AsJson = False, spans: bool = True) -> None:
 def variances(plant: str = "", as_json: AsJson = False) -> None:
     """Where line counters and confirmations differ.   Example: isthmus variances --plant aachen"""
     show(timeline.variances(ports.local(), plant), "Variances", as_json)
+
+
+@app.command()
+def reconcile(plant: str, as_json: AsJson = False) -> None:
+    """Compare a plant's books with its ERP's and the warehouse's; exit code 1 if a person is needed.
+
+    Example: isthmus reconcile aachen
+    """
+    raise SystemExit(books.reconcile(ports.local(), plant, as_json=as_json))
 
 
 def main() -> None:

@@ -165,7 +165,11 @@ def _services(home: Path, ports: dict[str, int]) -> Sequence[Spec]:
         "master_data": {},
         "production": {"PLANT_TIME_ZONES": json.dumps(ZONES)},
         "inventory": {},
-        "operations": {},
+        "operations": {
+            "INVENTORY": address("inventory"),
+            "PRODUCTION": address("production"),
+            "GATEWAY": address("gateway"),
+        },
         "gateway": {
             "MASTER_DATA": address("master_data"),
             "PRODUCTION": address("production"),

@@ -138,14 +138,11 @@ class Reconciler:
 
     async def _partner(self, plant_id: str, system: str) -> tuple[list[Booking], dict[domain.Lot, Decimal]] | None:
         """A partner's bookings and stock; None if the plant has no such partner."""
-        about = {"plant_id": plant_id, "partner_id": system}
+        bookings = gateway.ListPartnerBookingsRequest(plant_id=plant_id, partner_id=system)
+        stock = gateway.ListPartnerStocksRequest(plant_id=plant_id, partner_id=system)
         try:
-            lines = await _pages(
-                self._sides.gateway.ListPartnerBookings, gateway.ListPartnerBookingsRequest(**about), "bookings"
-            )
-            held = await _pages(
-                self._sides.gateway.ListPartnerStocks, gateway.ListPartnerStocksRequest(**about), "stocks"
-            )
+            lines = await _pages(self._sides.gateway.ListPartnerBookings, bookings, "bookings")
+            held = await _pages(self._sides.gateway.ListPartnerStocks, stock, "stocks")
         except grpc.aio.AioRpcError as error:
             if from_rpc_error(error)[1] == "PARTNER_UNKNOWN":
                 return None
