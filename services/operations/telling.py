@@ -134,6 +134,17 @@ def _shipped(e: Any) -> Told:
     return Told(e.work_order_id, text, [e.shipment_id])
 
 
+def _sample_taken(e: Any) -> Told:
+    return Told(e.work_order_id, f"the laboratory took sample {e.sample_number}", [e.sample_number])
+
+
+def _evidence_reported(e: Any) -> Told:
+    said = e.evidence
+    span = f"{said.tag_id}: {amount(said.minimum)} to {amount(said.maximum)}" if said.reading_count else said.tag_id
+    gaps = f", {len(said.gaps)} gaps" if said.gaps else ""
+    return Told(e.work_order_id, f"the historian showed {span} in {said.reading_count} readings{gaps}")
+
+
 POSTINGS = {
     "complete_work_order": "ERP completed the order",
     "correct_work_order": "ERP took the correction",
@@ -174,6 +185,8 @@ BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
     edge_events_pb2.WorkOrderRefused: _refused,
     edge_events_pb2.ConfirmationReported: _reported,
     edge_events_pb2.ReversalReported: _reversal_reported,
+    edge_events_pb2.SampleTaken: _sample_taken,
+    edge_events_pb2.HistorianEvidenceReported: _evidence_reported,
     inventory_events_pb2.InventoryMoved: _moved,
     inventory_events_pb2.OutputStored: _stored,
     inventory_events_pb2.GoodsReceived: _received,
