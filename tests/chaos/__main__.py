@@ -122,8 +122,9 @@ def tell(outcome: Outcome, path: Path) -> int:
     for kind, texts in outcome.verdict.wrong.items():
         for text in texts[:5]:
             print(f"{kind}: {text}")
-    if outcome.stuck:
-        print(f"stuck: {outcome.stuck}")
+    for word, text in (("stuck", outcome.stuck), ("unread", outcome.unread)):
+        if text:
+            print(f"{word}: {text}")
     told = outcome.figures
     if told.get("crash points missed"):
         print(f"crash points missed: {told['crash points missed']}")
@@ -131,7 +132,7 @@ def tell(outcome: Outcome, path: Path) -> int:
     print(f"acknowledged {told.get('acknowledged a second')} a second; compared {outcome.verdict.compared}")
     print(f"recovery p50={told['recovery p50 s']} s p99={told['recovery p99 s']} s n={told['recoveries']}")
     print(f"seed={outcome.seed}")
-    print(outcome.verdict.line())
+    print(outcome.line())
     is_whole = not (outcome.figures.get("crash points missed") and outcome.figures["minutes"] >= POINTS_MINUTES)
     return 0 if outcome.ok and is_whole else 1
 

@@ -75,9 +75,12 @@ class Journal:
         return journal
 
 
-def check(home: Path, story: Mapping[str, Any], foreign: Mapping[str, str]) -> Verdict:
-    """`story`: the plants' recipes. `foreign`: URLs of those ERPs that can be asked, by plant."""
-    verdict, journal = Verdict(), Journal.read(home / "load.jsonl")
+def check(home: Path, story: Mapping[str, Any], erps: Iterable[str], verdict: Verdict) -> None:
+    """Adds what is wrong to the verdict; what was found stays there if books further on can't be read.
+
+    `story`: the plants' recipes. `erps`: plants whose ERP can be asked.
+    """
+    journal = Journal.read(home / "load.jsonl")
     hub = {
         row["confirmation_id"]: row
         for row in books.rows(home / "data" / "production.db", "SELECT * FROM confirmations")
@@ -90,11 +93,10 @@ def check(home: Path, story: Mapping[str, Any], foreign: Mapping[str, str]) -> V
     if (home / "data" / "inventory.db").exists():
         _inventory(home, verdict, hub, story)
     _conflicts(home, verdict)
-    for plant in foreign:
+    for plant in erps:
         _erp(home, verdict, plant)
     if (home / "wms" / "wms.db").exists():
         _warehouse(home, verdict)
-    return verdict
 
 
 def _documents(home: Path, verdict: Verdict, journal: Journal, hub: Mapping[str, Any]) -> None:

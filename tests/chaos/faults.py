@@ -152,23 +152,28 @@ def lost_store(crew: Crew, fault: Fault) -> None:
 
 def repeat(crew: Crew, fault: Fault) -> None:
     """A slot's relay is asked to tell its last facts again: readers see them twice."""
+    is_bridge = fault.pick < 0.3
+    slot = f"{'edge_bridge' if is_bridge else 'production'}-{fault.target}"
+    path = crew.place.database(slot if is_bridge else "production")
     try:
-        slots = {row["slot"]: row["last_sequence"] for p in books.services(crew.place.home).values()
-                 for row in books.rows(p, "SELECT * FROM producer")}  # fmt: skip
-        _ask_to_repeat(crew, fault, slots)
-    except (OSError, sqlite3.Error) as away:  # the broker is down, or a database is just being robbed of its log
+        said = books.rows(path, "SELECT last_sequence FROM producer WHERE slot = ?", (slot,))
+        first = max(1, (said[0]["last_sequence"] if said else 0) - int(fault.pick * 500))
+        request = RepeatRequest(producer_slot=slot, consumer="harness", from_sequence=first).SerializeToString()
+        _publish(crew.place.ports["nats"], f"isthmus.repeat.{slot}", request)
+    except (OSError, sqlite3.OperationalError) as away:
         raise NotNow(str(away)) from away
 
 
-def _ask_to_repeat(crew: Crew, fault: Fault, slots: dict[str, int]) -> None:
-    slot = f"{'edge_bridge' if fault.pick < 0.3 else 'production'}-{fault.target}"
-    first = max(1, slots.get(slot, 0) - int(fault.pick * 500))
-    request = RepeatRequest(producer_slot=slot, consumer="harness", from_sequence=first).SerializeToString()
-    with socket.create_connection(("127.0.0.1", crew.place.ports["nats"]), timeout=5) as client:
-        said = f"PUB isthmus.repeat.{slot} {len(request)}\r\n".encode()
-        client.sendall(b'CONNECT {"verbose":false}\r\n' + said + request + b"\r\nPING\r\n")
+def _publish(port: int, subject: str, data: bytes) -> None:
+    """OSError unless the broker says that it has passed it on."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        said = f"PUB {subject} {len(data)}\r\n".encode() + data
+        client.sendall(b'CONNECT {"verbose":false}\r\n' + said + b"\r\nPING\r\n")
         heard = b""
-        while b"PONG" not in heard and (more := client.recv(4096)):  # then the broker has passed it on
+        while b"PONG" not in heard:
+            more = client.recv(4096)
+            if not more:
+                raise ConnectionError("the broker went away before it had passed it on")
             heard += more
 
 

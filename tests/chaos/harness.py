@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.processes import sweep, write_json
+from deploy.local.processes import DidNotStart, sweep, write_json
 from tests.chaos import books, checker
 from tests.chaos.checker import Verdict
 from tests.chaos.desk import Desk
@@ -43,15 +43,20 @@ class Outcome:
     seed: int
     verdict: Verdict = field(default_factory=Verdict)
     stuck: str = ""
+    unread: str = ""  # books that the harness could not reach: nothing is known of them, for good or bad
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return self.verdict.is_clean and not self.stuck
+        return self.verdict.is_clean and not self.stuck and not self.unread
+
+    def line(self) -> str:
+        """The verdict's sums; a run that is not whole never ends with them alone."""
+        return " ".join([self.verdict.line(), *(["stuck"] if self.stuck else []), *(["unread"] if self.unread else [])])
 
     def write(self, path: Path) -> None:
         wrong = {kind: {"count": len(told), "first": told[:20]} for kind, told in self.verdict.wrong.items()}
-        report = {"ok": self.ok, "seed": self.seed, "stuck": self.stuck, "wrong": wrong}
+        report = {"ok": self.ok, "seed": self.seed, "stuck": self.stuck, "unread": self.unread, "wrong": wrong}
         write_json(path, {**report, "compared": self.verdict.compared, "figures": self.figures})
 
 
@@ -148,8 +153,12 @@ def judge(run: Run, outcome: Outcome) -> None:
     for name in OURS:
         if name in run.crew.running and run.crew.running[name].process.poll() is None:
             run.crew.signal(name, signal.SIGSTOP)
-    erps = {plant: "" for plant, shape in PLANTS.items() if shape.has_erp and place.has(f"erp-{plant}")}
+    erps = [plant for plant, shape in PLANTS.items() if shape.has_erp and place.has(f"erp-{plant}")]
     try:
-        outcome.verdict = checker.check(place.home, story(), erps)
-    except (sqlite3.DatabaseError, OSError) as error:  # OSError: an ERP that is away, in a run that was stuck before
-        outcome.stuck = f"not all books could be read: {error!r}. {outcome.stuck}"
+        for plant in erps:  # where the run was stuck, one may only just have been started again
+            run.crew.wait_ready(f"erp-{plant}")
+        checker.check(place.home, story(), erps, outcome.verdict)
+    except sqlite3.DatabaseError as error:
+        outcome.stuck = f"a database can't be read: {error}. {outcome.stuck}"
+    except (OSError, DidNotStart) as error:
+        outcome.unread = repr(error)

@@ -154,30 +154,36 @@ def main() -> int:
         if scenario.name not in clean:
             console.print(f"control: {scenario.name}")
             clean[scenario.name] = play(scenario, "", told.seed)
-            console.print(f"  {clean[scenario.name].verdict.line()} {clean[scenario.name].stuck}")
+            console.print(f"  {told_of(clean[scenario.name])}")
         console.print(f"planted: {bug}")
         found = play(scenario, bug, told.seed)
-        console.print(f"  {found.verdict.line()} {found.stuck[-160:]}")
+        console.print(f"  {told_of(found)}")
         rows.append((bug, scenario.name, clean[scenario.name], found))
     return tell(console, rows)
+
+
+def caught_it(found: Outcome) -> bool:
+    """By what it compared, or by what never came to rest; that the harness itself could not look is no catch."""
+    return not found.unread and not found.ok
+
+
+def told_of(outcome: Outcome) -> str:
+    return f"{outcome.line()} {outcome.stuck[-160:]}{outcome.unread[-160:]}".rstrip()
 
 
 def tell(console: Console, rows: list[tuple[str, str, Outcome, Outcome]]) -> int:
     shown = Table("planted", "scenario", "without it", "with it", "caught", title="Selftest", title_justify="left")
     report: list[dict[str, Any]] = []
     for bug, name, clean, found in rows:
-        is_caught = clean.ok and not found.ok
-        words = found.verdict.line() + (" stuck" if found.stuck else "")
-        shown.add_row(
-            bug, name, "clean" if clean.ok else clean.verdict.line() + clean.stuck, words, "yes" if is_caught else "NO"
-        )
+        is_caught = clean.ok and caught_it(found)
+        shown.add_row(bug, name, "clean" if clean.ok else told_of(clean), found.line(), "yes" if is_caught else "NO")
         first = {kind: texts[:3] for kind, texts in found.verdict.wrong.items() if texts}
         report.append(
             {
                 "bug": bug,
                 "caught": is_caught,
-                "control": clean.verdict.line(),
-                "found": words,
+                "control": clean.line(),
+                "found": found.line(),
                 "first": first,
                 "stuck": found.stuck,
             }

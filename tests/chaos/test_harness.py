@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import crash_points, faults, power
+from tests.chaos import crash_points, faults, mischief, power
 from tests.chaos.checker import Verdict, stream_in_order
 from tests.chaos.faults import DOERS, KINDS, Fault
+from tests.chaos.harness import Outcome, Plan, Run, judge
+from tests.chaos.mischief import Tally
 from tests.chaos.planted import BUGS
-from tests.chaos.selftest import SCENARIOS
-from tests.chaos.topology import OURS, Crew, Place, free_base, table
+from tests.chaos.selftest import SCENARIOS, caught_it
+from tests.chaos.topology import OURS, Place, free_base, table
 
 WRITER = """
 import os, sqlite3, sys
@@ -104,9 +109,49 @@ def test_a_stream_with_a_fact_twice_or_out_of_order_is_told(numbers: list[int], 
     assert len(verdict.wrong["inverted"]) == wrong
 
 
-def test_a_repeat_can_be_asked_for_only_while_there_is_a_broker(tmp_path: Path) -> None:
-    """Two faults may overlap: the run goes on with the next one, and this one is not counted as hit."""
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run of which nothing was started."""
     (tmp_path / "data").mkdir()
-    crew = Crew(Place(tmp_path, table(free_base()), frozenset({"nats"})))
-    with pytest.raises(faults.NotNow):
-        DOERS["repeat"](crew, Fault("repeat", "graz", 0.1, 0.5))
+    return Run(Place(tmp_path, table(free_base()), frozenset({"nats"})), Plan(1))
+
+
+def test_a_fault_whose_target_another_has_is_not_counted_and_the_plan_goes_on(run: Run) -> None:
+    tally = Tally()
+    assert not mischief.do(run, Fault("repeat", "graz", 0.1, 0.5), tally)  # there is no broker
+    assert not tally.hit
+
+
+def test_a_repeat_that_the_broker_did_not_pass_on_is_none(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", run.place.ports["nats"])) as server:
+
+        def hang_up() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(4096)
+
+        broker = threading.Thread(target=hang_up)
+        broker.start()
+        with pytest.raises(faults.NotNow):
+            DOERS["repeat"](run.crew, Fault("repeat", "graz", 0.1, 0.5))
+        broker.join()
+
+
+def test_a_run_whose_books_can_not_all_be_reached_is_no_clean_run_and_no_catch(run: Run) -> None:
+    (run.place.home / "load.jsonl").mkdir()
+    outcome = Outcome(1)
+    judge(run, outcome)
+    assert not outcome.ok
+    assert outcome.line() == "lost=0 duplicated=0 phantom=0 inverted=0 unbalanced=0 unread"
+    assert not caught_it(outcome)
+
+
+def test_what_was_found_before_a_damaged_database_stays_in_the_verdict(run: Run) -> None:
+    sent = {"number": "R-1", "door": "api", "at": 1.0}
+    lines = [{"what": "try", **sent}, {"what": "ack", **sent}]
+    (run.place.home / "load.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (run.place.home / "data" / "inventory.db").write_text("no database at all" * 100)
+    outcome = Outcome(1)
+    judge(run, outcome)
+    assert outcome.line() == "lost=1 duplicated=0 phantom=0 inverted=0 unbalanced=0 stuck"
+    assert caught_it(outcome)

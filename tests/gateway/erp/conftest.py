@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from deploy.local.tryton import install
+from servicekit.postings import PostingKind
 from services.gateway.erp.canonical import ErpSettings
 from services.gateway.erp.tryton_client import TrytonClient
+from services.gateway.erp.tryton_postings import posting_kinds
 from tests.gateway.erp.user import TrytonUser
 from tests.support.ports import free_port
 
@@ -102,3 +104,15 @@ def planner(erp: ErpServer) -> TrytonUser:
 def raw(erp: ErpServer) -> TrytonUser:
     """The gateway's user, raw."""
     return TrytonUser(erp.seed, "gateway")
+
+
+@pytest.fixture
+def kinds(client: TrytonClient) -> dict[str, PostingKind]:
+    """What the gateway can ask this ERP for."""
+    return posting_kinds(client)
+
+
+@pytest.fixture
+def item(erp: ErpServer) -> str:
+    """What the plant makes."""
+    return install.PLANTS[erp.plant_id].product.code
