@@ -115,4 +115,4 @@ def kinds(client: TrytonClient) -> dict[str, PostingKind]:
 @pytest.fixture
 def item(erp: ErpServer) -> str:
     """What the plant makes."""
-    return install.PLANTS[erp.plant_id].product.code
+    return install.SEEDS[erp.plant_id].product.code

@@ -10,12 +10,12 @@ import pytest
 from deploy.local.tryton.plants import SEEDS
 from isthmus.gateway.v1 import erp_postings_pb2 as payloads
 from isthmus.quality.v1.inspection_pb2 import Disposition
-from servicekit.postings import Posting, PostingKind, Refused
+from servicekit.postings import NoAnswer, Posting, PostingKind, Refused
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.erp.tryton_postings import posting_kinds
 from tests.gateway.erp.conftest import ErpServer, start
+from tests.gateway.erp.machine import MortalClient, as_the_machine_does, post
 from tests.gateway.erp.payloads import quantity, unit_of
-from tests.gateway.erp.test_tryton_postings import MortalClient, NoAnswer, as_the_machine_does, post
 from tests.gateway.erp.user import TrytonUser
 
 pytestmark = pytest.mark.flow
