@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -20,13 +21,16 @@ HEARD = {  # whose facts a service takes; a plant's bridge hears its own plant o
 }
 DONE_POSTINGS = ("acknowledged", "discarded")
 Row = sqlite3.Row
+# Held while books are read, and while a power cut takes a log from under them: a reader in the middle would go on with an
+# index of the log that was, and find a healthy database malformed.
+LOOKING = threading.Lock()
 
 
 def rows(path: Path, sql: str, values: tuple[Any, ...] = ()) -> list[Row]:
     """Read only: this reader must never checkpoint or mend what it looks at. Nothing there: no rows."""
     if not path.exists():
         return []
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
+    with LOOKING, closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
         connection.row_factory = sqlite3.Row
         return connection.execute(sql, values).fetchall()
 

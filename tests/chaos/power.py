@@ -14,6 +14,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from tests.chaos.books import LOOKING
+
 OPEN_WAL = 0x00080000
 NOTHING = (2**62, 0)  # from, to
 LAYOUT = struct.Struct("<qq")
@@ -112,9 +114,10 @@ def cut(database: Path, unsynced: Path) -> int:
     log = database.with_name(f"{database.name}-wal")
     if last <= first or not log.exists():
         return 0
-    with log.open("r+b") as handle:
-        handle.seek(first)
-        handle.write(b"\0" * (last - first))
-    # A reader of ours keeps the log's index alive, and whoever opens the database next would believe it.
-    database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
+    with LOOKING:
+        with log.open("r+b") as handle:
+            handle.seek(first)
+            handle.write(b"\0" * (last - first))
+        # A reader elsewhere keeps the log's index alive, and whoever opens the database next would believe it.
+        database.with_name(f"{database.name}-shm").unlink(missing_ok=True)
     return int(last - first)

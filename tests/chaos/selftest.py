@@ -19,6 +19,7 @@ from tests.chaos import checker, crash_points, faults, mischief, shift
 from tests.chaos.desk import Desk
 from tests.chaos.faults import Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge, running
+from tests.chaos.mischief import Tally
 from tests.chaos.planted import BUGS
 from tests.chaos.shift import Stuck
 from tests.chaos.streams import Broker
@@ -86,7 +87,8 @@ def people(run: Run) -> None:
 def power_cuts(run: Run) -> None:
     for _ in range(3):
         mischief.wait_for_new(run, 100)
-        faults.DOERS["power_cut"](run.crew, Fault("power_cut", "production", 0.2))
+        if not mischief.do(run, Fault("power_cut", "production", 0.2), Tally()):
+            raise Stuck("production was away when its power was to be cut")
         run.crew.wait_ready("production")
     mischief.wait_for_new(run, 100, 20)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import crash_points, faults, mischief, power
+from tests.chaos import books, crash_points, faults, mischief, power
 from tests.chaos.checker import Verdict, stream_in_order
 from tests.chaos.faults import DOERS, KINDS, Fault
 from tests.chaos.harness import Outcome, Plan, Run, judge
@@ -155,3 +155,23 @@ def test_what_was_found_before_a_damaged_database_stays_in_the_verdict(run: Run)
     judge(run, outcome)
     assert outcome.line() == "lost=1 duplicated=0 phantom=0 inverted=0 unbalanced=0 stuck"
     assert caught_it(outcome)
+
+
+def test_a_process_is_killed_only_by_the_fault_that_has_taken_it(run: Run) -> None:
+    """The watch starts again what nobody has taken: a power cut would wipe the log of a process that runs."""
+    with pytest.raises(LookupError, match="not taken"):
+        run.crew.kill("nats")
+
+
+def test_no_power_is_cut_while_books_are_read(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path), "OFF"], check=False)
+    cut = threading.Thread(target=power.cut, args=(tmp_path / "books.db", tmp_path / "unsynced"))
+    read = threading.Thread(target=books.rows, args=(tmp_path / "books.db", "SELECT * FROM books"))
+    with books.LOOKING:
+        for thread in (cut, read):
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+    cut.join()
+    read.join()
+    assert books.rows(tmp_path / "books.db", "SELECT * FROM books") == []

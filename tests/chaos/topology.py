@@ -283,6 +283,12 @@ class Crew(Supervisor):
         with self._lock:
             self.away.discard(name)
 
+    def kill(self, name: str) -> None:
+        """Of what was taken only: else the watch starts it again in the middle of the fault, and there are two."""
+        if name not in self.away:
+            raise LookupError(f"{name} is to be killed, and was not taken")
+        super().kill(name)
+
     def signal(self, name: str, number: int) -> None:
         os.kill(self.pid(name), number)
 
