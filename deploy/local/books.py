@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
+import typer
+from google.protobuf import json_format
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.local.calls import DEADLINE, pages, stub
@@ -28,9 +31,13 @@ def reconcile(ports: dict[str, int], plant: str, *, as_json: bool) -> int:
         ended = _wait(operations, begun.reconciliation_id, is_shown=not as_json)
         wanted = messages.ListStockVariancesRequest(reconciliation_id=ended.reconciliation_id)
         variances = list(pages(operations.ListStockVariances, wanted, "stock_variances"))
-    rows = [row for variance in variances for row in _rows(variance)]
-    title = f"Reconciliation {ended.reconciliation_id}: {_summary(ended)}"
-    show(rows or [{"plant": plant, "result": _summary(ended)}], title, as_json)
+    if as_json:
+        told = [json_format.MessageToDict(variance) for variance in variances]
+        typer.echo(json.dumps({"reconciliation": json_format.MessageToDict(ended), "variances": told}, indent=1))
+    else:
+        rows = [row for variance in variances for row in _rows(variance)]
+        show(rows or [{"plant": plant, "result": "the books agree"}], ended.reconciliation_id, as_json)
+        console.print(_summary(ended))
     is_clean = ended.state == reconciliation_pb2.RECONCILIATION_STATE_COMPLETED and not ended.open_variance_count
     return 0 if is_clean else 1
 
@@ -53,7 +60,7 @@ def _wait(operations: Any, reconciliation_id: str, *, is_shown: bool) -> reconci
 
 def _summary(ended: reconciliation_pb2.Reconciliation) -> str:
     if ended.state == reconciliation_pb2.RECONCILIATION_STATE_FAILED:
-        return f"not compared: {ended.failure_text}"
+        return f"Not compared: {ended.failure_text}"
     books = ", ".join(f"{book.system_id} {book.line_count} lines" for book in ended.read_books)
     told = f"{ended.open_variance_count} need a person, {ended.explained_variance_count} are explained"
     return f"{ended.compared_count} lots compared ({books}); {told}"

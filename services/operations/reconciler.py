@@ -85,6 +85,9 @@ class Reconciler:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _reconcile(self, begun: Reconciliation) -> wire.EndReconciliation:
+        plants = self._kit.settings.plants
+        if begun.plant_id not in plants:
+            return _failed(begun, f"{begun.plant_id} is none of our plants: {', '.join(plants)}")
         try:
             first = await self._look(begun)
             second = first
@@ -93,8 +96,7 @@ class Reconciler:
                 second = await self._look(begun)
         except (grpc.aio.AioRpcError, DomainError) as fault:
             log.warning("reconciliation failed", reconciliation_id=begun.reconciliation_id, fault=_told(fault))
-            failed = replace(begun, state=State.FAILED, end_time=clock.now(), failure_text=_told(fault)[:1000])
-            return wire.EndReconciliation(failed)
+            return _failed(begun, _told(fault))
         found = domain.settle(first.variances, second.variances)
         ended = replace(
             begun,
@@ -161,6 +163,10 @@ async def _pages(call: Any, request: Any, field: str) -> list[Any]:
         if not response.next_page_token:
             return found
         request.page_token = response.next_page_token
+
+
+def _failed(begun: Reconciliation, text: str) -> wire.EndReconciliation:
+    return wire.EndReconciliation(replace(begun, state=State.FAILED, end_time=clock.now(), failure_text=text[:1000]))
 
 
 def _told(fault: grpc.aio.AioRpcError | DomainError) -> str:

@@ -1,0 +1,132 @@
+"""What is planted in a partner's books is found and led back to its document; a working system raises no false alarm."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import LocalSystem
+from tests.support.eventually import eventually
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(330)]
+PLANTS = ("aachen", "brno")
+COPIED = "company, quantity, internal_quantity, from_location, to_location, product, lot, state, effective_date"
+UNIT = {"aachen": "uom", "brno": "unit"}  # Tryton 6.0 and 8.0
+OUTPUT = """SELECT move.id FROM stock_move AS move JOIN production ON production.id = production_output
+    JOIN stock_location AS place ON place.id = to_location WHERE number = '5' AND place.type = 'storage'"""
+RECEIPT = (
+    "SELECT client_reference FROM inbound WHERE content LIKE '%brno%' AND status = 'received' ORDER BY id DESC LIMIT 1"
+)
+FAULTS = {  # what is done to the output of a plant's fifth order, and what takes it back
+    "CAUSE_KIND_MISSING": (
+        f"UPDATE stock_move SET state = 'cancelled' WHERE id = ({OUTPUT})",
+        f"UPDATE stock_move SET state = 'done' WHERE id = ({OUTPUT})",
+    ),
+    "CAUSE_KIND_DOUBLED": (
+        (
+            f"INSERT INTO stock_move ({COPIED}, production_output, create_date, :unit) "
+            f"SELECT {COPIED}, production_output, create_date, :unit FROM stock_move WHERE id = ({OUTPUT})"
+        ),
+        "DELETE FROM stock_move WHERE id = (SELECT max(id) FROM stock_move)",
+    ),
+    "CAUSE_KIND_WRONG_QUANTITY": (
+        f"UPDATE stock_move SET quantity = quantity + 1, internal_quantity = internal_quantity + 1 WHERE id = ({OUTPUT})",
+        f"UPDATE stock_move SET quantity = quantity - 1, internal_quantity = internal_quantity - 1 WHERE id = ({OUTPUT})",
+    ),
+    "CAUSE_KIND_FOREIGN": (
+        (
+            f"INSERT INTO stock_move ({COPIED}, create_date, :unit) "
+            f"SELECT {COPIED}, strftime('%Y-%m-%d %H:%M:%f', 'now'), :unit FROM stock_move WHERE id = ({OUTPUT})"
+        ),
+        "DELETE FROM stock_move WHERE id = (SELECT max(id) FROM stock_move)",
+    ),
+}
+
+
+def books(local_system: LocalSystem, plant: str) -> tuple[int, Any]:
+    """Exit code and what was said."""
+    answer = local_system.isthmus.run("reconcile", plant, "--json", within=120)
+    return answer.code, json.loads(answer.out)
+
+
+async def all_told(local_system: LocalSystem, plant: str) -> None:
+    """Until the partners have all; on the way there nothing may ask for a person."""
+    alarms = []
+
+    def look() -> bool:
+        code, said = books(local_system, plant)
+        if code:
+            alarms.append(said)
+        return bool(alarms) or not said["variances"]
+
+    await eventually(look, within=240)
+    assert alarms == []
+
+
+@contextmanager
+def done_to(database: Path, plant: str, fault: str, undo: str) -> Iterator[None]:
+    """A line of somebody's books is other than it was, behind everybody's back."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+
+        def write(statement: str) -> None:
+            with connection:
+                assert connection.execute(statement.replace(":unit", UNIT[plant])).rowcount == 1, statement
+
+        write(fault)
+        try:
+            yield
+        finally:
+            write(undo)
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_a_fault_in_an_erps_books_is_led_back_to_its_document(
+    local_system: LocalSystem, plant: str, cause: str
+) -> None:
+    await all_told(local_system, plant)
+    with done_to(local_system.isthmus.home / "erp" / plant / "erp.sqlite", plant, *FAULTS[cause]):
+        code, said = books(local_system, plant)
+    assert code == 1
+    (variance,) = said["variances"]
+    (found,) = variance["causes"]
+    assert (variance["systemId"], found["kind"]) == (f"erp-{plant}", cause)
+    assert found["documentId"] == f"{plant}-5" or (
+        cause == "CAUSE_KIND_FOREIGN" and "stock.move" in found["documentId"]
+    )
+    assert Decimal(variance["unexplainedQuantity"]["value"]) == 0
+    assert Decimal(variance["ledgerQuantity"]["value"]) != Decimal(variance["partnerQuantity"]["value"])
+
+
+async def test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation(local_system: LocalSystem) -> None:
+    await all_told(local_system, "brno")
+    with closing(sqlite3.connect(local_system.isthmus.home / "wms" / "wms.db", timeout=30)) as connection:
+        (reference,) = connection.execute(RECEIPT).fetchone()
+        moved = "UPDATE inbound SET content = replace(content, ?, ?) WHERE client_reference = ?"
+        with connection:
+            connection.execute(moved, ('"site": "brno"', '"site": "lost"', reference))
+        try:
+            code, said = books(local_system, "brno")
+        finally:
+            with connection:
+                connection.execute(moved, ('"site": "lost"', '"site": "brno"', reference))
+    assert code == 1
+    (variance,) = said["variances"]
+    assert variance["systemId"] == "wms"
+    assert [(cause["documentId"], cause["kind"]) for cause in variance["causes"]] == [(reference, "CAUSE_KIND_MISSING")]
+    assert Decimal(variance["unexplainedQuantity"]["value"]) > 0  # its shelves still hold what its documents lost
+    page = local_system.isthmus.run("reconcile", "brno")
+    assert (page.code, "the books agree" in page.out) == (0, True)
+
+
+def test_a_plant_that_nobody_knows_is_not_compared(local_system: LocalSystem) -> None:
+    code, said = books(local_system, "nowhere")
+    assert (code, said["variances"]) == (1, [])
+    assert said["reconciliation"]["failureText"] == "nowhere is none of our plants: aachen, brno"
