@@ -91,6 +91,7 @@ class Seen:
         self.traceparent = ""  # of the command being decided
         self._nouns: dict[tuple[Rows[Any], Values], Any] = {}
         self._owned: dict[tuple[Rows[Any], Values], set[Values]] = {}
+        self._whole: set[tuple[Rows[Any], Values]] = set()  # owners of which all nouns are loaded, not only named ones
         self._stored: set[tuple[Rows[Any], Values]] = set()
         self._touched: dict[tuple[Rows[Any], Values], None] = {}
 
@@ -118,7 +119,7 @@ class Seen:
         owners: dict[Rows[Any], set[Values]] = {}
         for want in wanted:
             if isinstance(want, Owned):
-                if (want.rows, want.values) not in self._owned:
+                if (want.rows, want.values) not in self._whole:
                     owners.setdefault(want.rows, set()).add(want.values)
             elif (want.rows, want.values) not in self._nouns:
                 keys.setdefault((want.rows, want.is_shared), set()).add(want.values)
@@ -126,7 +127,8 @@ class Seen:
             self._put_loaded(rows, values, rows.load(tx, values, is_shared=is_shared))
         for rows, values in sorted(owners.items(), key=lambda item: item[0].table.name):
             for owner in values:
-                self._owned[rows, owner] = set()
+                self._whole.add((rows, owner))
+                self._owned.setdefault((rows, owner), set())
             self._put_loaded(rows, (), {rows.key_of(noun): noun for noun in rows.load_owned(tx, values)})
         return bool(keys or owners)
 
@@ -157,7 +159,7 @@ class Seen:
             self._touched[rows, rows.key_of(noun)] = None
 
     def _is_owned(self, rows: Rows[Any], noun: object) -> bool:
-        return bool(rows.owner_columns) and (rows, rows.owner_of(noun)) in self._owned
+        return bool(rows.owner_columns) and (rows, rows.owner_of(noun)) in self._whole
 
     def save(self, tx: Tx) -> None:
         """Write what was changed, set-based, tables in name order."""

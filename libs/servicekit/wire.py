@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from google.protobuf.duration_pb2 import Duration
@@ -47,3 +47,11 @@ def date_of(message: Message, field: str) -> date | None:
 
 def date_message(day: date) -> Date:
     return Date(year=day.year, month=day.month, day=day.day)
+
+
+def plant_day(shift_id: str, occur_time: datetime) -> date:
+    """The plant calendar day that a shift such as "2026-11-24/late" belongs to; that of the time in UTC where it names none."""
+    try:
+        return date.fromisoformat(shift_id.partition("/")[0])
+    except ValueError:
+        return occur_time.date()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 
 import grpc
@@ -12,7 +12,7 @@ from isthmus.inventory.v1.inventory_service_pb2_grpc import add_InventoryService
 from servicekit.facts import handlers_of
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.inventory import event_handlers
+from services.inventory import allocator, event_handlers
 from services.inventory.rpc import InventoryService
 from services.inventory.settings import Settings
 from services.inventory.store import STORE
@@ -23,6 +23,10 @@ def servicers(kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
     return [inventory_service_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name]
 
 
+def loops(kit: Kit) -> Iterable[Awaitable[None]]:
+    yield allocator.serve(kit)
+
+
 def main() -> None:
     service = Service(
         store=STORE,
@@ -30,6 +34,7 @@ def main() -> None:
         servicers=servicers,
         handlers=handlers_of(event_handlers),
         shares_plants=True,
+        loops=loops,
     )
     run_service(service, load(Settings))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
-from servicekit import paging
+from servicekit import clock, paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from services.inventory import wire
-from services.inventory.store import SHIPMENTS, STOCKS, TRANSACTIONS
+from services.inventory.domain.allocation import AllocationMark, FreeLot, allocate
+from services.inventory.domain.ledger import WAREHOUSE
+from services.inventory.store import ALLOCATIONS, HOLDS, LOTS, SHIPMENTS, STOCKS, TRANSACTIONS
 
 
 def get_shipment(tx: Tx, request: messages.GetShipmentRequest) -> messages.GetShipmentResponse:
@@ -52,3 +54,56 @@ def list_inventory_transactions(
     return messages.ListInventoryTransactionsResponse(
         transactions=map(wire.transaction_message, found), next_page_token=paging.token(request, last)
     )
+
+
+def list_holds(tx: Tx, request: messages.ListHoldsRequest) -> messages.ListHoldsResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [""]
+    found = HOLDS.select(
+        tx,
+        "plant_id = ? AND (? = '' OR lot_id = ?) AND (? OR release_time IS NULL) AND hold_id > ? ORDER BY hold_id LIMIT ?",
+        (request.plant_id, request.lot_id, request.lot_id, request.with_released, after, most),
+    )
+    last = [found[-1].hold_id] if len(found) == most else None
+    return messages.ListHoldsResponse(holds=map(wire.hold_message, found), next_page_token=paging.token(request, last))
+
+
+def list_allocations(tx: Tx, request: messages.ListAllocationsRequest) -> messages.ListAllocationsResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [""]
+    found = ALLOCATIONS.select(
+        tx, "plant_id = ? AND shipment_id > ? ORDER BY shipment_id LIMIT ?", (request.plant_id, after, most)
+    )
+    last = [found[-1].shipment_id] if len(found) == most else None
+    return messages.ListAllocationsResponse(
+        allocations=map(wire.allocation_message, found), next_page_token=paging.token(request, last)
+    )
+
+
+def reallocation(tx: Tx, mark: AllocationMark) -> wire.Reallocate:
+    """What the plant's open deliveries get, from what stands in this snapshot."""
+    plant_id = mark.plant_id
+    shipments = SHIPMENTS.select(tx, "plant_id = ? AND state = 'advised'", (plant_id,))
+    items = sorted({line.item_id for shipment in shipments for line in shipment.lines})
+    free = [lot for item_id in items for lot in _free_lots(tx, plant_id, item_id)]
+    before = ALLOCATIONS.select(tx, "plant_id = ?", (plant_id,))
+    return wire.Reallocate(plant_id, mark.changes, tuple(allocate(plant_id, shipments, free)), tuple(before))
+
+
+def _free_lots(tx: Tx, plant_id: str, item_id: str) -> list[FreeLot]:
+    """What the warehouse has of an item, without lots that are held."""
+    of_item = (plant_id, item_id)
+    held = {hold.lot_id for hold in HOLDS.select(tx, "plant_id = ? AND item_id = ? AND release_time IS NULL", of_item)}
+    here = "plant_id = ? AND item_id = ? AND location_id = ? AND quantity > 0"
+    stocks = STOCKS.select(tx, here, (*of_item, WAREHOUSE))
+    lots = LOTS.select(
+        tx,
+        f"plant_id = ? AND item_id = ? AND lot_id IN (SELECT lot_id FROM stocks WHERE {here})",
+        (*of_item, *of_item, WAREHOUSE),
+    )
+    since = {lot.lot_id: lot.make_time for lot in lots}
+    return [
+        FreeLot(item_id, stock.lot_id, stock.quantity, since.get(stock.lot_id, clock.instant(0)))
+        for stock in stocks
+        if stock.lot_id not in held
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceServicer
 from servicekit.run import Kit
-from services.inventory import queries, use_cases, wire
+from services.inventory import hold_use_cases, queries, use_cases, wire
 
 
 class InventoryService(InventoryServiceServicer):
@@ -26,6 +26,18 @@ class InventoryService(InventoryServiceServicer):
 
     async def ConfirmShipment(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.confirm_shipment, wire.confirm_shipment(request))
+
+    async def HoldLot(self, request: Any, context: Any) -> Any:
+        return await self._door.run(hold_use_cases.hold_lot, wire.hold_lot(request))
+
+    async def ReleaseLot(self, request: Any, context: Any) -> Any:
+        return await self._door.run(hold_use_cases.release_lot, wire.release_lot(request))
+
+    async def ListHolds(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_holds(tx, request))
+
+    async def ListAllocations(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_allocations(tx, request))
 
     async def GetShipment(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_shipment(tx, request))

@@ -11,20 +11,39 @@ from servicekit.clock import instant, micros
 from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
+from services.inventory.domain.allocation import AllocatedLot, Allocation, AllocationMark, Shortage
+from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem
 from services.inventory.domain.ledger import Lot, LotMissing, Movement, Stock, Transaction
-from services.inventory.domain.shipment import Line, Shipment, ShipmentMissing, ShipmentState, ShippedLot
+from services.inventory.domain.shipment import (
+    Line,
+    LotShipment,
+    Shipment,
+    ShipmentMissing,
+    ShipmentState,
+    ShippedLot,
+)
 
 LOTS = Rows(
-    table("lots", "plant_id item_id lot_id work_order_id traceparent"),
+    table("lots", "plant_id item_id lot_id work_order_id traceparent disposition", "make_time"),
     Lot,
     key=("plant_id", "item_id", "lot_id"),
-    from_row=lambda r: Lot(r.plant_id, r.item_id, r.lot_id, r.work_order_id, r.traceparent),
+    from_row=lambda r: Lot(
+        r.plant_id,
+        r.item_id,
+        r.lot_id,
+        r.work_order_id,
+        r.traceparent,
+        instant(r.make_time),
+        Disposition(r.disposition),
+    ),
     to_row=lambda n: {
         "plant_id": n.plant_id,
         "item_id": n.item_id,
         "lot_id": n.lot_id,
         "work_order_id": n.work_order_id,
         "traceparent": n.traceparent,
+        "disposition": n.disposition.value,
+        "make_time": micros(n.make_time),
     },
     missing=LotMissing,
 )
@@ -130,4 +149,132 @@ SHIPMENTS = Rows(
     missing=ShipmentMissing,
 )
 
-STORE = Store("inventory", (LOTS, STOCKS, TRANSACTIONS, SHIPMENTS))
+INSPECTED_ITEMS = Rows(
+    table("inspected_items", "plant_id item_id effective_start_date effective_end_date"),
+    InspectedItem,
+    key=("plant_id", "item_id"),
+    from_row=lambda r: InspectedItem(
+        r.plant_id,
+        r.item_id,
+        date.fromisoformat(r.effective_start_date),
+        date.fromisoformat(r.effective_end_date) if r.effective_end_date else None,
+    ),
+    to_row=lambda n: {
+        "plant_id": n.plant_id,
+        "item_id": n.item_id,
+        "effective_start_date": n.effective_start_date.isoformat(),
+        "effective_end_date": n.effective_end_date.isoformat() if n.effective_end_date else None,
+    },
+)
+
+HOLDS = Rows(
+    table(
+        "holds",
+        "hold_id plant_id item_id lot_id cause work_order_id hold_reason release_reason",
+        "hold_time release_time",
+    ),
+    Hold,
+    key=("hold_id",),
+    owner=("plant_id", "item_id", "lot_id"),
+    from_row=lambda r: Hold(
+        r.plant_id,
+        r.item_id,
+        r.lot_id,
+        Cause(r.cause),
+        r.work_order_id,
+        r.hold_reason,
+        instant(r.hold_time),
+        instant(r.release_time) if r.release_time is not None else None,
+        r.release_reason,
+    ),
+    to_row=lambda h: {
+        "hold_id": h.hold_id,
+        "plant_id": h.plant_id,
+        "item_id": h.item_id,
+        "lot_id": h.lot_id,
+        "cause": h.cause.value,
+        "work_order_id": h.work_order_id,
+        "hold_reason": h.hold_reason,
+        "hold_time": micros(h.hold_time),
+        "release_time": micros(h.release_time) if h.release_time is not None else None,
+        "release_reason": h.release_reason,
+    },
+)
+
+LOT_SHIPMENTS = Rows(
+    table(
+        "lot_shipments",
+        "plant_id item_id lot_id shipment_id erp_delivery_number customer_name unit_code",
+        "quantity",
+    ),
+    LotShipment,
+    key=("plant_id", "item_id", "lot_id", "shipment_id"),
+    owner=("plant_id", "item_id", "lot_id"),
+    insert_only=True,
+    from_row=lambda r: LotShipment(
+        r.plant_id,
+        r.item_id,
+        r.lot_id,
+        r.shipment_id,
+        r.erp_delivery_number,
+        r.customer_name,
+        Quantity(unscaled(r.quantity), r.unit_code),
+    ),
+    to_row=lambda s: {
+        "plant_id": s.plant_id,
+        "item_id": s.item_id,
+        "lot_id": s.lot_id,
+        "shipment_id": s.shipment_id,
+        "erp_delivery_number": s.erp_delivery_number,
+        "customer_name": s.customer_name,
+        "quantity": scaled(s.quantity.value),
+        "unit_code": s.quantity.unit_code,
+    },
+)
+
+
+def _allocation(r: Any) -> Allocation:
+    lots = [
+        AllocatedLot(i, lot, Quantity(Decimal(amount), unit)) for i, lot, amount, unit in json.loads(r.allocated_lots)
+    ]
+    lacking = [Shortage(item, Quantity(Decimal(amount), unit)) for item, amount, unit in json.loads(r.shortages)]
+    return Allocation(r.shipment_id, r.plant_id, tuple(lots), tuple(lacking))
+
+
+ALLOCATIONS = Rows(
+    table("allocations", "shipment_id plant_id allocated_lots shortages"),
+    Allocation,
+    key=("shipment_id",),
+    from_row=_allocation,
+    to_row=lambda a: {
+        "shipment_id": a.shipment_id,
+        "plant_id": a.plant_id,
+        "allocated_lots": json.dumps(
+            [[n.item_id, n.lot_id, plain(n.quantity.value), n.quantity.unit_code] for n in a.allocated_lots]
+        ),
+        "shortages": json.dumps([[n.item_id, plain(n.quantity.value), n.quantity.unit_code] for n in a.shortages]),
+    },
+)
+
+ALLOCATION_MARKS = Rows(
+    table("allocation_marks", "plant_id", "changes told"),
+    AllocationMark,
+    key=("plant_id",),
+    from_row=lambda r: AllocationMark(r.plant_id, r.changes, r.told),
+    to_row=lambda m: {"plant_id": m.plant_id, "changes": m.changes, "told": m.told},
+)
+
+STORE = Store(
+    "inventory",
+    (
+        LOTS,
+        STOCKS,
+        TRANSACTIONS,
+        SHIPMENTS,
+        INSPECTED_ITEMS,
+        HOLDS,
+        LOT_SHIPMENTS,
+        ALLOCATIONS,
+        ALLOCATION_MARKS,
+    ),
+)

@@ -9,7 +9,7 @@ from typing import Any
 from isthmus.inventory.v1 import inventory_events_pb2 as events
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit.domain import Quantity
-from servicekit.rows import Key
+from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
 from services.inventory import wire
 from services.inventory.domain import ledger
@@ -25,8 +25,9 @@ from services.inventory.domain.ledger import (
     Stock,
     Transaction,
 )
-from services.inventory.domain.shipment import Shipment, ShipmentExists, ShipmentState
-from services.inventory.store import LOTS, SHIPMENTS, STOCKS
+from services.inventory.domain.shipment import LotShipment, Shipment, ShipmentExists, ShipmentState, lot_shipments
+from services.inventory.hold_use_cases import hold_output, lot_loads, reallocated
+from services.inventory.store import ALLOCATION_MARKS, HOLDS, INSPECTED_ITEMS, LOTS, SHIPMENTS, STOCKS
 
 
 def _line(
@@ -66,15 +67,18 @@ def decide_book(seen: Seen, command: wire.BookConfirmation, now: datetime) -> De
     lines = _confirmation_lines(command, now)
     if not lines:
         return Decision(moot="the confirmation moved nothing")
-    changed: list[object] = [*lines, *_post(seen, lines)]
+    booked = _post(seen, lines)
+    changed: list[object] = [*lines, *booked]
     facts = [_order_fact(wire.inventory_moved(command.document_id, command.work_order_id, lines), command)]
     if command.output is not None:
-        lot = LOTS.key(command.plant_id, command.item_id, command.output_lot_id)
-        if command.output_lot_id and seen.get(lot) is None:
-            changed.append(
-                Lot(command.plant_id, command.item_id, command.output_lot_id, command.work_order_id, seen.traceparent)
-            )
         facts.append(_order_fact(wire.output_stored(command, command.output), command))
+    if command.output is not None and command.output_lot_id:
+        name = command.plant_id, command.item_id, command.output_lot_id
+        known = seen.get(LOTS.key(*name))
+        lot = known or Lot(*name, command.work_order_id, seen.traceparent, now)
+        lot, held, said = hold_output(seen, command, lot, now, booked)
+        changed += [*([lot] if lot != known else []), *held]
+        facts += said
     return Decision(changed=changed, facts=facts)
 
 
@@ -102,14 +106,18 @@ def _order_fact(data: Any, command: wire.BookConfirmation) -> Fact:
     )
 
 
-def _book_loads(command: wire.BookConfirmation, seen: Seen) -> list[Key[Any]]:
-    wanted: list[Key[Any]] = [
+def _book_loads(command: wire.BookConfirmation, seen: Seen) -> list[Key[Any] | Owned[Any]]:
+    wanted: list[Key[Any] | Owned[Any]] = [
         STOCKS.key(command.plant_id, used.item_id, used.lot_id, STORAGE) for used in command.consumptions
     ]
     wanted += [STOCKS.key(command.plant_id, command.item_id, "", SCRAP)] if command.scraps else []
     if command.output is not None:
         wanted.append(STOCKS.key(command.plant_id, command.item_id, command.output_lot_id, OUTPUT))
         wanted.append(LOTS.key(command.plant_id, command.item_id, command.output_lot_id))
+        inspected = INSPECTED_ITEMS.shared(command.plant_id, command.item_id)
+        wanted.append(inspected)
+        if command.output_lot_id and seen.get(inspected) is not None:
+            wanted += lot_loads(command.plant_id, command.item_id, command.output_lot_id)
     return wanted
 
 
@@ -130,7 +138,7 @@ def decide_open(seen: Seen, command: wire.OpenStock, now: datetime) -> Decision:
     (stock,) = ledger.post([line], [])
     changed: list[object] = [line, stock]
     if command.lot_id and seen.get(LOTS.key(command.plant_id, command.item_id, command.lot_id)) is None:
-        changed.append(Lot(command.plant_id, command.item_id, command.lot_id, "", ""))
+        changed.append(Lot(command.plant_id, command.item_id, command.lot_id, "", "", now))
     moved = wire.inventory_moved(document, "", [line])
     item_key = f"item:{command.item_id}"
     fact = Fact(moved, command.plant_id, item_key, command.item_id, now, command.business_key)
@@ -166,14 +174,13 @@ def decide_receipt(seen: Seen, command: wire.ConfirmReceipt, now: datetime) -> D
         for number, (key, quantity) in enumerate(((here, -command.quantity), (there, command.quantity)), start=1)
     ]
     after = _post(seen, lines)
-    order_key = lot.work_order_id or f"lot:{lot.lot_id}"
 
     def fact(data: Any) -> Fact:
-        return Fact(data, command.plant_id, order_key, command.lot_id, command.occur_time, command.business_key)
+        return Fact(data, command.plant_id, lot.order_key, command.lot_id, command.occur_time, command.business_key)
 
     stock = next(stock for stock in after if stock.location_id == WAREHOUSE)
     return Decision(
-        changed=[*lines, *after],
+        changed=[*lines, *after, reallocated(seen, command.plant_id)],
         facts=[
             fact(wire.goods_received(command, lot)),
             fact(wire.inventory_moved(document, lot.work_order_id, lines)),
@@ -189,6 +196,7 @@ confirm_receipt = UseCase(
         LOTS.key(c.plant_id, c.item_id, c.lot_id),
         STOCKS.key(c.plant_id, c.item_id, c.lot_id, OUTPUT),
         STOCKS.key(c.plant_id, c.item_id, c.lot_id, WAREHOUSE),
+        ALLOCATION_MARKS.key(c.plant_id),
     ],
     decide=decide_receipt,
     fingerprint=Fingerprint.of("plant_id", "item_id", "lot_id", "quantity"),
@@ -219,12 +227,13 @@ def decide_advise(seen: Seen, command: wire.AdviseShipment, now: datetime) -> De
     )
     said = wire.shipment_message(shipment)
     fact = _shipment_fact(events.ShipmentAdvised(shipment=said), shipment, now, command)
-    return Decision(changed=[shipment], facts=[fact], answer=messages.AdviseShipmentResponse(shipment=said))
+    changed = [shipment, reallocated(seen, shipment.plant_id)]
+    return Decision(changed=changed, facts=[fact], answer=messages.AdviseShipmentResponse(shipment=said))
 
 
 advise_shipment = UseCase(
     name="advise_shipment",
-    loads=lambda c, seen: [SHIPMENTS.key(c.shipment_id)],
+    loads=lambda c, seen: [SHIPMENTS.key(c.shipment_id), ALLOCATION_MARKS.key(c.plant_id)],
     decide=decide_advise,
     fingerprint=Fingerprint.of("plant_id", "erp_delivery_number", "lines"),
     answers=messages.AdviseShipmentResponse,
@@ -276,21 +285,39 @@ def decide_ship(seen: Seen, command: wire.ConfirmShipment, now: datetime) -> Dec
         for shipped, lot in zip(command.shipped_lots, lots, strict=True)
         if lot.work_order_id
     ]
+    left = lot_shipments(shipment)
+    facts += _held_lots_shipped(seen, left, command)
     return Decision(
-        changed=[shipment, *lines, *_post(seen, lines)],
+        changed=[shipment, *left, *lines, *_post(seen, lines), reallocated(seen, shipment.plant_id)],
         facts=facts,
         answer=messages.ConfirmShipmentResponse(shipment=said),
         traceparent=shipment.traceparent,
     )
 
 
-def _ship_loads(command: wire.ConfirmShipment, seen: Seen) -> list[Key[Any]]:
-    wanted: list[Key[Any]] = [SHIPMENTS.key(command.shipment_id)]
+def _held_lots_shipped(seen: Seen, left: Sequence[LotShipment], command: wire.ConfirmShipment) -> list[Fact]:
+    """The warehouse shipped what it should not have: it is booked, for it is true, and people must act."""
+    found = []
+    for one in left:
+        lot = seen.one(LOTS.key(one.plant_id, one.item_id, one.lot_id))
+        standing = [hold for hold in seen.all(HOLDS.of(one.plant_id, one.item_id, one.lot_id)) if hold.stands]
+        for hold in standing[:1]:
+            said = wire.hold_message(hold), wire.recalled_message(one)
+            data = events.HeldLotShipped(hold=said[0], shipment=said[1])
+            key = lot.order_key
+            found.append(Fact(data, one.plant_id, key, one.lot_id, command.occur_time, traceparent=lot.traceparent))
+    return found
+
+
+def _ship_loads(command: wire.ConfirmShipment, seen: Seen) -> list[Key[Any] | Owned[Any]]:
+    wanted: list[Key[Any] | Owned[Any]] = [SHIPMENTS.key(command.shipment_id)]
     shipment = seen.get(SHIPMENTS.key(command.shipment_id))
     if shipment is not None:
+        wanted.append(ALLOCATION_MARKS.key(shipment.plant_id))
         for shipped in command.shipped_lots:
             wanted.append(STOCKS.key(shipment.plant_id, shipped.item_id, shipped.lot_id, WAREHOUSE))
             wanted.append(LOTS.key(shipment.plant_id, shipped.item_id, shipped.lot_id))
+            wanted.append(HOLDS.of(shipment.plant_id, shipped.item_id, shipped.lot_id))
     return wanted
 
 

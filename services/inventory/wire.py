@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from isthmus.inventory.v1 import (
+    hold_pb2,
     inventory_events_pb2,
     inventory_service_pb2,
     inventory_transaction_pb2,
@@ -15,11 +16,23 @@ from isthmus.inventory.v1 import (
     stock_pb2,
 )
 from isthmus.production.v1.production_events_pb2 import ConfirmationReversed, OperationConfirmed
+from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.facts import EventMeta
-from servicekit.wire import date_message, date_of, key_of_message, quantity_message, quantity_of, time_of, timestamp
+from servicekit.wire import (
+    date_message,
+    date_of,
+    key_of_message,
+    plant_day,
+    quantity_message,
+    quantity_of,
+    time_of,
+    timestamp,
+)
+from services.inventory.domain.allocation import Allocation
+from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem
 from services.inventory.domain.ledger import Lot, Movement, Stock, Transaction
-from services.inventory.domain.shipment import Line, Shipment, ShipmentState, ShippedLot
+from services.inventory.domain.shipment import Line, LotShipment, Shipment, ShipmentState, ShippedLot
 
 MOVEMENTS = {
     movement: inventory_transaction_pb2.MovementType.Value(f"MOVEMENT_TYPE_{movement.name}") for movement in Movement
@@ -27,6 +40,13 @@ MOVEMENTS = {
 STATES = {
     ShipmentState.ADVISED: shipment_pb2.SHIPMENT_STATE_ADVISED,
     ShipmentState.SHIPPED: shipment_pb2.SHIPMENT_STATE_SHIPPED,
+}
+
+CAUSES = {cause: hold_pb2.HoldCause.Value(f"HOLD_CAUSE_{cause.name}") for cause in Cause}
+DISPOSITIONS = {
+    inspection_pb2.DISPOSITION_PENDING: Disposition.PENDING,
+    inspection_pb2.DISPOSITION_PASSED: Disposition.PASSED,
+    inspection_pb2.DISPOSITION_FAILED: Disposition.FAILED,
 }
 
 
@@ -94,8 +114,49 @@ class BookConfirmation:
     scraps: tuple[Lost, ...]
     consumptions: tuple[Used, ...]
     occur_time: datetime
+    plant_day: date
     is_late: bool
     business_key: BusinessKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisposeLot:
+    """What quality says of a lot now. `reason`: in plant words."""
+
+    plant_id: str
+    item_id: str
+    lot_id: str
+    work_order_id: str
+    disposition: Disposition
+    reason: str
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLot:
+    business_key: BusinessKey
+    plant_id: str
+    item_id: str
+    lot_id: str
+    hold_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLot:
+    business_key: BusinessKey
+    plant_id: str
+    hold_id: str
+    release_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reallocate:
+    """All allocations of a plant as they were computed from what stood after so many changes."""
+
+    plant_id: str
+    changes: int
+    allocations: tuple[Allocation, ...]
+    before: tuple[Allocation, ...]
 
 
 def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
@@ -158,9 +219,67 @@ def _book(event: OperationConfirmed | ConfirmationReversed, meta: EventMeta, doc
         scraps=tuple(Lost(quantity_of(s.quantity), s.reason_code) for s in said.scraps),
         consumptions=tuple(Used(c.item_id, c.lot_id, quantity_of(c.quantity)) for c in said.consumptions),
         occur_time=time_of(said.occur_time),
+        plant_day=plant_day(said.shift_id, time_of(said.occur_time)),
         is_late=meta.is_late,
         business_key=meta.business_key,
     )
+
+
+def inspected_item(said: test_specification_pb2.TestSpecification) -> InspectedItem:
+    begin = date_of(said, "effective_start_date")
+    return InspectedItem(said.plant_id, said.item_id, begin or date.min, date_of(said, "effective_end_date"))
+
+
+def dispose_lot(said: inspection_pb2.Inspection, meta: EventMeta) -> DisposeLot | None:
+    """None: a disposition that we do not know, or an output without a lot."""
+    disposition = DISPOSITIONS.get(said.disposition)
+    if disposition is None or not said.lot_id:
+        return None
+    reason = "; ".join(said.disposition_reasons) or f"inspection {said.inspection_id} is {disposition.value}"
+    lot = said.plant_id, said.item_id, said.lot_id, said.work_order_id
+    return DisposeLot(*lot, disposition, reason[:512], meta.traceparent)
+
+
+def hold_lot(request: inventory_service_pb2.HoldLotRequest) -> HoldLot:
+    key = key_of_message(request.business_key)
+    return HoldLot(key, request.plant_id, request.item_id, request.lot_id, request.hold_reason)
+
+
+def release_lot(request: inventory_service_pb2.ReleaseLotRequest) -> ReleaseLot:
+    return ReleaseLot(key_of_message(request.business_key), request.plant_id, request.hold_id, request.release_reason)
+
+
+def hold_message(hold: Hold) -> hold_pb2.Hold:
+    return hold_pb2.Hold(
+        hold_id=hold.hold_id,
+        plant_id=hold.plant_id,
+        item_id=hold.item_id,
+        lot_id=hold.lot_id,
+        work_order_id=hold.work_order_id,
+        cause=CAUSES[hold.cause],
+        hold_reason=hold.hold_reason,
+        hold_time=timestamp(hold.hold_time),
+        release_time=timestamp(hold.release_time) if hold.release_time is not None else None,
+        release_reason=hold.release_reason,
+    )
+
+
+def recalled_message(left: LotShipment) -> hold_pb2.RecalledShipment:
+    return hold_pb2.RecalledShipment(
+        shipment_id=left.shipment_id,
+        erp_delivery_number=left.erp_delivery_number,
+        customer_name=left.customer_name,
+        quantity=quantity_message(left.quantity),
+    )
+
+
+def allocation_message(allocation: Allocation) -> hold_pb2.Allocation:
+    message = hold_pb2.Allocation(shipment_id=allocation.shipment_id, plant_id=allocation.plant_id)
+    for lot in allocation.allocated_lots:
+        message.allocated_lots.add(item_id=lot.item_id, lot_id=lot.lot_id, quantity=quantity_message(lot.quantity))
+    for lacking in allocation.shortages:
+        message.shortages.add(item_id=lacking.item_id, quantity=quantity_message(lacking.quantity))
+    return message
 
 
 def stock_message(stock: Stock) -> stock_pb2.Stock:

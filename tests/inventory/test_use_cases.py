@@ -37,7 +37,7 @@ from tests.support.seen import facts_of, seen
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 KEY = BusinessKey("wms", "receipt", "1")
-LOT = Lot("aachen", "PUMP-100", "P-1", "aachen-1", "")
+LOT = Lot("aachen", "PUMP-100", "P-1", "aachen-1", "", NOW)
 
 
 def pieces(value: str) -> Quantity:
@@ -60,6 +60,7 @@ def a_booking(sign: int = 1) -> wire.BookConfirmation:
         scraps=(wire.Lost(pieces(str(1 * sign)), "GRAT"),),
         consumptions=(wire.Used("HSG-10", "H-1", pieces(str(5 * sign))),),
         occur_time=NOW,
+        plant_day=NOW.date(),
         is_late=False,
         business_key=None,
     )
@@ -128,7 +129,7 @@ def a_shipment(state: ShipmentState = ShipmentState.ADVISED) -> Shipment:
 def ship(*lots: tuple[str, str], shipment: Shipment | None = None) -> Decision:
     said = tuple(ShippedLot("PUMP-100", lot, pieces(quantity)) for lot, quantity in lots)
     command = wire.ConfirmShipment(KEY, "aachen-delivery-1", said, NOW)
-    known = [Lot("aachen", "PUMP-100", lot, f"aachen-{lot}", "") for lot, _ in lots]
+    known = [Lot("aachen", "PUMP-100", lot, f"aachen-{lot}", "", NOW) for lot, _ in lots]
     return use_cases.decide_ship(seen(STORE, shipment or a_shipment(), *known), command, NOW)
 
 

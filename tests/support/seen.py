@@ -12,6 +12,8 @@ def seen(store: Store, *nouns: object, traceparent: str = "") -> Seen:
     for noun in nouns:
         rows = store.by_type[type(noun)]
         found._put_loaded(rows, (), {rows.key_of(noun): noun})
+        if rows.owner_columns:
+            found._whole.add((rows, rows.owner_of(noun)))
     return found
 
 

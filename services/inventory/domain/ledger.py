@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from servicekit.domain import DomainError, Kind, Quantity
+from services.inventory.domain.hold import Disposition
 
 CLOCK_SKEW = timedelta(minutes=5)  # how far a warehouse's clock may be ahead of ours
 STORAGE, OUTPUT, WAREHOUSE, SCRAP = "storage", "output", "warehouse", "scrap"  # places of a plant
@@ -55,13 +56,23 @@ class TimeInFuture(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A lot of an item, and the work order that made it (empty for bought lots), with that order's trace."""
+    """A lot of an item, and the work order that made it (empty for bought lots), with that order's trace.
+
+    `make_time`: when the ledger first knew it.
+    """
 
     plant_id: str
     item_id: str
     lot_id: str
     work_order_id: str
     traceparent: str
+    make_time: datetime
+    disposition: Disposition = Disposition.NONE
+
+    @property
+    def order_key(self) -> str:
+        """What its facts are kept in order for."""
+        return self.work_order_id or f"lot:{self.item_id}:{self.lot_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,29 @@ class Shipment:
         return replace(self, state=ShipmentState.SHIPPED, shipped_lots=lots, version=self.version + 1)
 
 
+@dataclass(frozen=True, slots=True)
+class LotShipment:
+    """How much of a lot left with a delivery: whom to call when the lot fails after all."""
+
+    plant_id: str
+    item_id: str
+    lot_id: str
+    shipment_id: str
+    erp_delivery_number: str
+    customer_name: str
+    quantity: Quantity
+
+
+def lot_shipments(shipment: Shipment) -> list[LotShipment]:
+    """One a lot, however many picks it was in."""
+    sums: dict[tuple[str, str], Quantity] = {}
+    for lot in shipment.shipped_lots:
+        key = lot.item_id, lot.lot_id
+        sums[key] = sums[key] + lot.quantity if key in sums else lot.quantity
+    whose = shipment.shipment_id, shipment.erp_delivery_number, shipment.customer_name
+    return [LotShipment(shipment.plant_id, *key, *whose, quantity) for key, quantity in sorted(sums.items())]
+
+
 def _by_item(lines: list[tuple[str, Quantity]]) -> dict[str, tuple[Decimal, str]]:
     total: dict[str, Decimal] = defaultdict(Decimal)
     units: dict[str, str] = {}
