@@ -18,7 +18,7 @@ from deploy.local.report import Report
 HOME = system.ROOT / "var" / "demo"
 BASE = 19000
 CUT_SECONDS = 20.0
-PATIENCE = 90.0  # seconds for the whole story to come to rest
+PATIENCE = 180.0  # seconds for the whole story to come to rest
 
 
 class Story:
