@@ -12,8 +12,9 @@ from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
+from isthmus.quality.v1.quality_service_pb2_grpc import QualityServiceStub
 from tests.support.requests import an_item
-from tests.support.running import Hub, running_hub
+from tests.support.running import NAMES, Hub, running_hub
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -33,10 +34,11 @@ class Calls:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.channels = {n: grpc.insecure_channel(hub.address(n)) for n in ("master_data", "production", "inventory")}
+        self.channels = {n: grpc.insecure_channel(hub.address(n)) for n in NAMES}
         self.master_data = MasterDataServiceStub(self.channels["master_data"])
         self.production = ProductionServiceStub(self.channels["production"])
         self.inventory = InventoryServiceStub(self.channels["inventory"])
+        self.quality = QualityServiceStub(self.channels["quality"])
         self.desk = LaneServiceStub(self.channels["production"])
 
 
