@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
@@ -39,6 +40,7 @@ class Calls:
         self.production = ProductionServiceStub(self.channels["production"])
         self.inventory = InventoryServiceStub(self.channels["inventory"])
         self.quality = QualityServiceStub(self.channels["quality"])
+        self.maintenance = MaintenanceServiceStub(self.channels["maintenance"])
         self.desk = LaneServiceStub(self.channels["production"])
 
 

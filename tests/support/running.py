@@ -20,7 +20,7 @@ from tests.support.eventually import eventually
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("master_data", "production", "inventory", "quality", "gateway")
+NAMES = ("master_data", "production", "inventory", "quality", "maintenance", "gateway")
 
 
 class Hub:
