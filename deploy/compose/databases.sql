@@ -16,6 +16,16 @@ CREATE ROLE inventory LOGIN PASSWORD :'password';
 CREATE DATABASE inventory OWNER inventory;
 REVOKE ALL ON DATABASE inventory FROM PUBLIC;
 
+\set password `cut -d: -f5 /run/secrets/postgres_quality`
+CREATE ROLE quality LOGIN PASSWORD :'password';
+CREATE DATABASE quality OWNER quality;
+REVOKE ALL ON DATABASE quality FROM PUBLIC;
+
+\set password `cut -d: -f5 /run/secrets/postgres_maintenance`
+CREATE ROLE maintenance LOGIN PASSWORD :'password';
+CREATE DATABASE maintenance OWNER maintenance;
+REVOKE ALL ON DATABASE maintenance FROM PUBLIC;
+
 \set password `cut -d: -f5 /run/secrets/postgres_gateway`
 CREATE ROLE gateway LOGIN PASSWORD :'password';
 CREATE DATABASE gateway OWNER gateway;

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "secrets"
-DATABASES = ("master_data", "production", "inventory", "gateway", "operations")
+DATABASES = ("master_data", "production", "inventory", "quality", "maintenance", "gateway", "operations")
 AGREED = ("erp_aachen", "erp_brno", "wms_api_key", "webhook_secret")  # the other side must know the same
 
 

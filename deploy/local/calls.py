@@ -24,7 +24,17 @@ STUBS: dict[str, Any] = {
     "edge_bridge-aachen": EdgeServiceStub,
     "edge_bridge-brno": EdgeServiceStub,
 }
-SERVICES = ("master_data", "production", "inventory", "gateway", "operations", "edge_bridge-aachen", "edge_bridge-brno")
+SERVICES = (
+    "master_data",
+    "production",
+    "inventory",
+    "quality",
+    "maintenance",
+    "gateway",
+    "operations",
+    "edge_bridge-aachen",
+    "edge_bridge-brno",
+)
 
 
 @contextmanager

@@ -28,6 +28,8 @@ OFFSETS = {
     "inventory": 403,
     "gateway": 404,
     "operations": 405,
+    "quality": 406,
+    "maintenance": 407,
     "edge_bridge-aachen": 411,
     "edge_bridge-brno": 412,
     "webhooks": 421,

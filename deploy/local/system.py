@@ -165,6 +165,8 @@ def _services(home: Path, ports: dict[str, int]) -> Sequence[Spec]:
         "master_data": {},
         "production": {"PLANT_TIME_ZONES": json.dumps(ZONES)},
         "inventory": {},
+        "quality": {},
+        "maintenance": {},
         "operations": {
             "INVENTORY": address("inventory"),
             "PRODUCTION": address("production"),

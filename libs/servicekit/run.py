@@ -29,7 +29,7 @@ from servicekit.desk import Desk
 from servicekit.domain import GROUP, DomainError
 from servicekit.door import Door
 from servicekit.errors import Refusals
-from servicekit.facts import SERVICE_OF, Handler, slot_of
+from servicekit.facts import PACKAGE_OF, SERVICE_OF, Handler, slot_of
 from servicekit.inbox import Inbox
 from servicekit.migrate import migrate
 from servicekit.owners import Fence, Owners, Work
@@ -241,7 +241,7 @@ async def housekeeping(database: Database) -> None:
 
 def _slots_heard(service: Service, places: Sequence[str]) -> list[str]:
     if service.streams_of_all:
-        others = ["master_data", "production", "inventory", "edge_bridge", "gateway"]
+        others = sorted(set(PACKAGE_OF) - {service.store.service})
     else:
         others = sorted(
             {SERVICE_OF[fact_type.split(".")[1]] for fact_type in service.handlers} - {service.store.service}

@@ -14,6 +14,7 @@ from isthmus.edge.v1 import edge_events_pb2
 from isthmus.gateway.v1 import gateway_events_pb2
 from isthmus.inventory.v1 import inventory_events_pb2
 from isthmus.production.v1 import production_events_pb2
+from isthmus.quality.v1 import inspection_pb2, quality_events_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,18 @@ class Told:
     is_variance: bool = False
 
 
-UNITS = {"C62": "pcs", "BX": "boxes", "KGM": "kg", "GRM": "g", "LTR": "l", "MTR": "m", "SEC": "s"}
+UNITS = {
+    "CEL": "degrees C",
+    "P1": "%",
+    "Q30": "pH",
+    "C62": "pcs",
+    "BX": "boxes",
+    "KGM": "kg",
+    "GRM": "g",
+    "LTR": "l",
+    "MTR": "m",
+    "SEC": "s",
+}
 
 
 def amount(quantity: Quantity) -> str:
@@ -145,6 +157,58 @@ def _evidence_reported(e: Any) -> Told:
     return Told(e.work_order_id, f"the historian showed {span} in {said.reading_count} readings{gaps}")
 
 
+def _inspection_opened(e: Any) -> Told:
+    said = e.inspection
+    missing = ", ".join(said.missing_evidences)
+    return Told(
+        said.work_order_id, f"lot {said.lot_id} is inspected; needed: {missing}", [said.lot_id] if said.lot_id else []
+    )
+
+
+def _inspection_advanced(e: Any) -> Told:
+    said = e.inspection
+    missing = ", ".join(said.missing_evidences) or "nothing"
+    return Told(said.work_order_id, f"{e.said} of lot {said.lot_id} came in; still missing: {missing}")
+
+
+def _disposition(e: Any) -> Told:
+    said = e.inspection
+    word = inspection_pb2.Disposition.Name(said.disposition).removeprefix("DISPOSITION_").lower()
+    is_failed = said.disposition == inspection_pb2.DISPOSITION_FAILED
+    return Told(
+        said.work_order_id, f"lot {said.lot_id} {word}: {'; '.join(said.disposition_reasons)}", is_alarm=is_failed
+    )
+
+
+def _nonconformance(e: Any) -> Told:
+    said = e.nonconformance
+    after = " after its release" if said.is_after_release else ""
+    return Told(said.work_order_id, f"a nonconformance case is opened for lot {said.lot_id}{after}", is_alarm=True)
+
+
+def _held(e: Any) -> Told:
+    return Told(e.hold.work_order_id, f"lot {e.hold.lot_id} is held: {e.hold.hold_reason}")
+
+
+def _lot_released(e: Any) -> Told:
+    rest = "it may be used" if e.is_available else "another hold stands"
+    return Told(e.hold.work_order_id, f"a hold of lot {e.hold.lot_id} is over: {e.hold.release_reason}; {rest}")
+
+
+def _recalled(e: Any) -> Told:
+    left = "; ".join(
+        f"{amount(s.quantity)} with delivery {s.erp_delivery_number} to {s.customer_name}" for s in e.recalled_shipments
+    )
+    text = f"lot {e.hold.lot_id} failed after its release; already shipped: {left or 'nothing'}"
+    return Told(e.hold.work_order_id, text, is_alarm=True)
+
+
+def _held_shipped(e: Any) -> Told:
+    said = e.shipment
+    text = f"{amount(said.quantity)} of lot {e.hold.lot_id} left with delivery {said.erp_delivery_number} although it is held"
+    return Told(e.hold.work_order_id, text, is_alarm=True)
+
+
 POSTINGS = {
     "complete_work_order": "ERP completed the order",
     "correct_work_order": "ERP took the correction",
@@ -191,6 +255,14 @@ BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
     inventory_events_pb2.OutputStored: _stored,
     inventory_events_pb2.GoodsReceived: _received,
     inventory_events_pb2.OutputShipped: _shipped,
+    inventory_events_pb2.LotHeld: _held,
+    inventory_events_pb2.LotReleased: _lot_released,
+    inventory_events_pb2.RecallRaised: _recalled,
+    inventory_events_pb2.HeldLotShipped: _held_shipped,
+    quality_events_pb2.InspectionOpened: _inspection_opened,
+    quality_events_pb2.InspectionAdvanced: _inspection_advanced,
+    quality_events_pb2.DispositionDecided: _disposition,
+    quality_events_pb2.NonconformanceOpened: _nonconformance,
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = ("libs/contracts/isthmus", "libs/contracts/buf")
 FUNCTION_MOST, FILE_MOST = 60, 500
-SERVICES = ("master_data", "production", "inventory", "edge_bridge", "gateway", "operations")
+SERVICES = ("master_data", "production", "inventory", "quality", "maintenance", "edge_bridge", "gateway", "operations")
 ROLES = (
     "README.md",
     "__main__.py",

@@ -43,7 +43,7 @@ class Plant:
 @asynccontextmanager
 async def plant_of(home: Path, broker_url: str, plant_id: str) -> AsyncIterator[Plant]:
     """An edge bridge's slot of a plant; asked again with the same home it goes on where it was."""
-    home.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
     database = Database(f"sqlite:///{home / 'plant.db'}")
     migrate.migrate(database.engines[0], "edge_bridge", ROOT / "services" / "edge_bridge" / "migrations")
     broker = Broker(broker_url, StreamRules.load(ROOT / "deploy" / "nats" / "streams.yaml"), "edge_bridge")
