@@ -28,6 +28,11 @@ def list_assets(tx: Tx, request: messages.ListAssetsRequest) -> messages.ListAss
     )
 
 
+def get_condition_rule(tx: Tx, request: messages.GetConditionRuleRequest) -> messages.GetConditionRuleResponse:
+    found = CONDITION_RULES.require(tx, request.plant_id, request.condition_rule_id)
+    return messages.GetConditionRuleResponse(condition_rule=wire.rule_message(found))
+
+
 def list_condition_rules(tx: Tx, request: messages.ListConditionRulesRequest) -> messages.ListConditionRulesResponse:
     most = paging.size(request)
     (after,) = paging.after(request) or [""]

@@ -33,6 +33,9 @@ class MaintenanceService(MaintenanceServiceServicer):
     async def ListAssets(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_assets(tx, request))
 
+    async def GetConditionRule(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_condition_rule(tx, request))
+
     async def ListConditionRules(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_condition_rules(tx, request))
 

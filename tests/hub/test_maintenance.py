@@ -201,6 +201,11 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(calls: Calls) -> No
     early = datetime.now(UTC) - timedelta(days=500)
     refused: list[tuple[Callable[..., Any], Any, str]] = [
         (stub.GetAsset, messages.GetAssetRequest(plant_id="aachen", asset_id="NO-PRESS"), "ASSET_MISSING"),
+        (
+            stub.GetConditionRule,
+            messages.GetConditionRuleRequest(plant_id="aachen", condition_rule_id="none"),
+            "CONDITION_RULE_MISSING",
+        ),
         (stub.OpenWorkRequest, other, "ASSET_MISSING"),
         (stub.RecordConditionRule, a_rule("NO-PRESS", "R"), "ASSET_MISSING"),
         (stub.RecordConditionRule, a_rule(press, "R", limit="5", reset="7"), "CONDITION_RULE_INVALID"),

@@ -227,6 +227,52 @@ class RecordConditionRuleResponse(_message.Message):
 Global___RecordConditionRuleResponse: _TypeAlias = RecordConditionRuleResponse  # noqa: Y015
 
 @_typing.final
+class GetConditionRuleRequest(_message.Message):
+    """See GetConditionRule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    CONDITION_RULE_ID_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    condition_rule_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        condition_rule_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition_rule_id", b"condition_rule_id", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConditionRuleRequest: _TypeAlias = GetConditionRuleRequest  # noqa: Y015
+
+@_typing.final
+class GetConditionRuleResponse(_message.Message):
+    """See GetConditionRule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITION_RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def condition_rule(self) -> _condition_rule_pb2.ConditionRule: ...
+    def __init__(
+        self,
+        *,
+        condition_rule: _condition_rule_pb2.ConditionRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition_rule", b"condition_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition_rule", b"condition_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConditionRuleResponse: _TypeAlias = GetConditionRuleResponse  # noqa: Y015
+
+@_typing.final
 class ListConditionRulesRequest(_message.Message):
     """See ListConditionRules."""
 

@@ -56,6 +56,11 @@ class MaintenanceServiceStub:
                 request_serializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleRequest.SerializeToString,
                 response_deserializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleResponse.FromString,
                 _registered_method=True)
+        self.GetConditionRule = channel.unary_unary(
+                '/isthmus.maintenance.v1.MaintenanceService/GetConditionRule',
+                request_serializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleRequest.SerializeToString,
+                response_deserializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleResponse.FromString,
+                _registered_method=True)
         self.ListConditionRules = channel.unary_unary(
                 '/isthmus.maintenance.v1.MaintenanceService/ListConditionRules',
                 request_serializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.ListConditionRulesRequest.SerializeToString,
@@ -118,6 +123,13 @@ class MaintenanceServiceServicer:
     def RecordConditionRule(self, request, context):
         """Records a condition rule. Publishes ConditionRuleReleased if anything differs.
         Errors: ASSET_MISSING, CONDITION_RULE_INVALID, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConditionRule(self, request, context):
+        """Reads one condition rule. Errors: CONDITION_RULE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,6 +201,11 @@ def add_MaintenanceServiceServicer_to_server(servicer, server):
                     servicer.RecordConditionRule,
                     request_deserializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleRequest.FromString,
                     response_serializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleResponse.SerializeToString,
+            ),
+            'GetConditionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConditionRule,
+                    request_deserializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleRequest.FromString,
+                    response_serializer=isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleResponse.SerializeToString,
             ),
             'ListConditionRules': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConditionRules,
@@ -331,6 +348,33 @@ class MaintenanceService:
             '/isthmus.maintenance.v1.MaintenanceService/RecordConditionRule',
             isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleRequest.SerializeToString,
             isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.RecordConditionRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConditionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.maintenance.v1.MaintenanceService/GetConditionRule',
+            isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleRequest.SerializeToString,
+            isthmus_dot_maintenance_dot_v1_dot_maintenance__service__pb2.GetConditionRuleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class MaintenanceServiceStub:
     """Records a condition rule. Publishes ConditionRuleReleased if anything differs.
     Errors: ASSET_MISSING, CONDITION_RULE_INVALID, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
+    GetConditionRule: _grpc.UnaryUnaryMultiCallable[_maintenance_service_pb2.GetConditionRuleRequest, _maintenance_service_pb2.GetConditionRuleResponse]
+    """Reads one condition rule. Errors: CONDITION_RULE_MISSING."""
     ListConditionRules: _grpc.UnaryUnaryMultiCallable[_maintenance_service_pb2.ListConditionRulesRequest, _maintenance_service_pb2.ListConditionRulesResponse]
     """Lists a plant's condition rules, by id. Errors: PAGE_TOKEN_INVALID."""
     OpenWorkRequest: _grpc.UnaryUnaryMultiCallable[_maintenance_service_pb2.OpenWorkRequestRequest, _maintenance_service_pb2.OpenWorkRequestResponse]
@@ -83,6 +85,8 @@ class MaintenanceServiceAsyncStub(MaintenanceServiceStub):
     """Records a condition rule. Publishes ConditionRuleReleased if anything differs.
     Errors: ASSET_MISSING, CONDITION_RULE_INVALID, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
+    GetConditionRule: _aio.UnaryUnaryMultiCallable[_maintenance_service_pb2.GetConditionRuleRequest, _maintenance_service_pb2.GetConditionRuleResponse]  # type: ignore[assignment]
+    """Reads one condition rule. Errors: CONDITION_RULE_MISSING."""
     ListConditionRules: _aio.UnaryUnaryMultiCallable[_maintenance_service_pb2.ListConditionRulesRequest, _maintenance_service_pb2.ListConditionRulesResponse]  # type: ignore[assignment]
     """Lists a plant's condition rules, by id. Errors: PAGE_TOKEN_INVALID."""
     OpenWorkRequest: _aio.UnaryUnaryMultiCallable[_maintenance_service_pb2.OpenWorkRequestRequest, _maintenance_service_pb2.OpenWorkRequestResponse]  # type: ignore[assignment]
@@ -140,6 +144,14 @@ class MaintenanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records a condition rule. Publishes ConditionRuleReleased if anything differs.
         Errors: ASSET_MISSING, CONDITION_RULE_INVALID, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
+
+    @_abc_1.abstractmethod
+    def GetConditionRule(
+        self,
+        request: _maintenance_service_pb2.GetConditionRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_maintenance_service_pb2.GetConditionRuleResponse, _abc.Awaitable[_maintenance_service_pb2.GetConditionRuleResponse]]:
+        """Reads one condition rule. Errors: CONDITION_RULE_MISSING."""
 
     @_abc_1.abstractmethod
     def ListConditionRules(
