@@ -111,6 +111,14 @@ def _reversed(e: Any) -> Told:
     return Told(said.work_order_id, f"operation {said.operation_sequence} reversed: {e.reversal_reason}")
 
 
+def _order_held(e: Any) -> Told:
+    return Told(e.work_order.work_order_id, f"the order is held: {'; '.join(e.work_order.hold_reasons)}", is_alarm=True)
+
+
+def _order_resumed(e: Any) -> Told:
+    return Told(e.work_order.work_order_id, "the order may go on: its lines are free")
+
+
 def _completed(e: Any) -> Told:
     order = e.work_order
     text = f"order complete: {amount(order.good_quantity)} good, {amount(order.scrap_quantity)} scrap"
@@ -244,6 +252,8 @@ BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
     production_events_pb2.ConfirmationReversed: _reversed,
     production_events_pb2.WorkOrderCompleted: _completed,
     production_events_pb2.WorkOrderReopened: _reopened,
+    production_events_pb2.WorkOrderHeld: _order_held,
+    production_events_pb2.WorkOrderResumed: _order_resumed,
     production_events_pb2.CounterVarianceFound: _variance,
     edge_events_pb2.WorkOrderAccepted: _accepted,
     edge_events_pb2.WorkOrderRefused: _refused,

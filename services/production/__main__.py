@@ -17,7 +17,7 @@ from servicekit.domain import DomainError
 from servicekit.facts import handlers_of
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.production import event_handlers, queries, use_cases
+from services.production import event_handlers, line_teller, queries, use_cases
 from services.production.domain.plant import Plant
 from services.production.restates import RESTATES
 from services.production.rpc import ProductionService
@@ -54,6 +54,7 @@ async def compare_counts(kit: Kit) -> None:
 
 def loops(kit: Kit) -> Iterable[Awaitable[None]]:
     yield compare_counts(kit)
+    yield line_teller.serve(kit)
 
 
 def main() -> None:

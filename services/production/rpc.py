@@ -41,5 +41,8 @@ class ProductionService(ProductionServiceServicer):
     async def ListWorkOrders(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_work_orders(tx, request))
 
+    async def ListLines(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_lines(tx, request))
+
     async def ListConfirmations(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_confirmations(tx, request))

@@ -18,6 +18,7 @@ from services.production.domain.confirmation import (
     Consumption,
     Scrap,
 )
+from services.production.domain.line import Block, Line
 from services.production.domain.plant import Plant
 from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
 from services.production.domain.totals import Total
@@ -81,6 +82,27 @@ ROUTINGS = Rows(
 )
 
 
+LINES = Rows(
+    table("lines", "plant_id line_id blocks", "changes told"),
+    Line,
+    key=("plant_id", "line_id"),
+    from_row=lambda r: Line(
+        r.plant_id,
+        r.line_id,
+        tuple(Block(block, asset, fault, instant(begin)) for block, asset, fault, begin in json.loads(r.blocks)),
+        r.changes,
+        r.told,
+    ),
+    to_row=lambda n: {
+        "plant_id": n.plant_id,
+        "line_id": n.line_id,
+        "blocks": json.dumps([[b.block_id, b.asset_id, b.fault_code, micros(b.start_time)] for b in n.blocks]),
+        "changes": n.changes,
+        "told": n.told,
+    },
+)
+
+
 def _day(value: str | None) -> date | None:
     return date.fromisoformat(value) if value else None
 
@@ -104,6 +126,7 @@ def _work_order(r: Any) -> WorkOrder:
         release_time=instant(r.release_time),
         traceparent=r.traceparent,
         version=r.version,
+        is_held=bool(r.is_held),
     )
 
 
@@ -127,6 +150,7 @@ def _work_order_row(o: WorkOrder) -> Mapping[str, Any]:
         "release_time": micros(o.release_time),
         "traceparent": o.traceparent,
         "version": o.version,
+        "is_held": o.is_held,
     }
 
 
@@ -136,7 +160,7 @@ WORK_ORDERS = Rows(
         "work_order_id plant_id erp_order_number item_id unit_code bill_of_materials_id routing_id "
         "planned_start_date due_date state mes_order_number traceparent",
         "planned good scrap release_time version",
-        flags="is_lot_tracked",
+        flags="is_lot_tracked is_held",
     ),
     WorkOrder,
     key=("work_order_id",),
@@ -292,6 +316,7 @@ TOTALS = Rows(
 STORE = Store(
     "production",
     (
+        LINES,
         PLANTS,
         ITEMS,
         BILLS_OF_MATERIALS,

@@ -18,6 +18,7 @@ from services.production import wire
 from services.production.domain import confirmation as confirmations
 from services.production.domain import totals, work_order
 from services.production.domain.confirmation import Confirmation, ConfirmationMissing, PlantMismatch
+from services.production.domain.line import hold_reasons
 from services.production.domain.plant import Plant
 from services.production.domain.recipe import BillOfMaterials, Routing
 from services.production.domain.work_order import (
@@ -28,6 +29,7 @@ from services.production.domain.work_order import (
     WorkOrder,
     WorkOrderExists,
 )
+from services.production.line_use_cases import line_loads, lines_of, told
 from services.production.store import (
     BILLS_OF_MATERIALS,
     COMPONENTS,
@@ -69,10 +71,14 @@ def decide_release(seen: Seen, command: wire.ReleaseWorkOrder, now: datetime) ->
         for line, c in enumerate(command.components, start=1)
     ]
     work_order.release(order, operations, components)
-    said = wire.work_order_message(order, operations, components)
+    lines, new_lines = lines_of(seen, order.plant_id, operations)
+    released = events.WorkOrderReleased(work_order=wire.work_order_message(order, operations, components))
+    fact = wire.order_fact(released, order, now, command.business_key)
+    order, held = told(order, operations, lines, now)
+    said = wire.work_order_message(order, operations, components, hold_reasons(lines))
     return Decision(
-        changed=[order, *operations, *components],
-        facts=[wire.order_fact(events.WorkOrderReleased(work_order=said), order, now, command.business_key)],
+        changed=[order, *operations, *components, *new_lines],
+        facts=[fact, *held],
         answer=messages.ReleaseWorkOrderResponse(work_order=said),
         traceparent=order.traceparent,
     )
@@ -116,6 +122,7 @@ release_work_order = UseCase(
         *_order_loads(c.work_order_id),
         ITEMS.shared(c.plant_id, c.item_id),
         *_recipe_loads(c),
+        *line_loads(c.plant_id, [operation.work_centre_id for operation in c.operations]),
     ],
     decide=decide_release,
     fingerprint=Fingerprint.of(

@@ -148,6 +148,7 @@ class WorkOrder:
     release_time: datetime
     traceparent: str
     version: int
+    is_held: bool = False  # as it was told last
 
     @property
     def etag(self) -> str:
@@ -202,6 +203,14 @@ class WorkOrder:
             scrap=self.scrap + Quantity(scrap, unit),
             state=State.COMPLETED if is_complete else State.RUNNING,
         )
+
+    def held(self) -> WorkOrder:
+        """A line that it needs is blocked."""
+        return self._next(is_held=True)
+
+    def resumed(self) -> WorkOrder:
+        """No line that it needs is blocked any more."""
+        return self._next(is_held=False)
 
     def _next(self, **changes: object) -> WorkOrder:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]

@@ -25,42 +25,51 @@ _sym_db = _symbol_database.Default()
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.production.v1 import confirmation_pb2 as isthmus_dot_production_dot_v1_dot_confirmation__pb2
+from isthmus.production.v1 import line_pb2 as isthmus_dot_production_dot_v1_dot_line__pb2
 from isthmus.production.v1 import work_order_pb2 as isthmus_dot_production_dot_v1_dot_work__order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/production/v1/production_events.proto\x12\x15isthmus.production.v1\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a(isthmus/production/v1/confirmation.proto\x1a&isthmus/production/v1/work_order.proto\"I\n\x11WorkOrderReleased\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"H\n\x10WorkOrderChanged\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"a\n\x12WorkOrderCancelled\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rcancel_reason\x18\x02 \x01(\t\"K\n\x13WorkOrderDispatched\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"x\n\x11WorkOrderDeclined\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rdeclined_step\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65\x63line_reason\x18\x03 \x01(\t\"\xb1\x01\n\x12OperationConfirmed\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x19\n\x11is_last_operation\x18\x03 \x01(\x08\x12\x34\n\x0c\x62usiness_key\x18\x04 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\"\x9a\x01\n\rScrapReported\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x02 \x01(\x05\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12,\n\x06scraps\x18\x04 \x03(\x0b\x32\x1c.isthmus.production.v1.Scrap\x12\x17\n\x0f\x63onfirmation_id\x18\x05 \x01(\t\"\x96\x01\n\x14\x43onfirmationReversed\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x19\n\x11is_last_operation\x18\x03 \x01(\x08\x12\x17\n\x0freversal_reason\x18\x04 \x01(\t\"\x82\x01\n\x12WorkOrderCompleted\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x36\n\x06totals\x18\x02 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\"I\n\x11WorkOrderReopened\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"\xe7\x01\n\x0fWorkOrderTotals\x12\x33\n\x07outputs\x18\x01 \x03(\x0b\x32\".isthmus.production.v1.LotQuantity\x12,\n\x06scraps\x18\x02 \x03(\x0b\x32\x1c.isthmus.production.v1.Scrap\x12\x38\n\x0c\x63onsumptions\x18\x03 \x03(\x0b\x32\".isthmus.production.v1.Consumption\x12\x37\n\x07labours\x18\x04 \x03(\x0b\x32&.isthmus.production.v1.OperationLabour\"L\n\x0bLotQuantity\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12-\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"Z\n\x0fOperationLabour\x12\x1a\n\x12operation_sequence\x18\x01 \x01(\x05\x12+\n\x06labour\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"\x9b\x02\n\x14\x43ounterVarianceFound\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x02 \x01(\x05\x12\x33\n\x0e\x63onfirmed_good\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x31\n\x0c\x63ounted_good\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x34\n\x0f\x63onfirmed_scrap\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x32\n\rcounted_scrap\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantityb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/production/v1/production_events.proto\x12\x15isthmus.production.v1\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a(isthmus/production/v1/confirmation.proto\x1a isthmus/production/v1/line.proto\x1a&isthmus/production/v1/work_order.proto\"I\n\x11WorkOrderReleased\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"H\n\x10WorkOrderChanged\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"a\n\x12WorkOrderCancelled\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rcancel_reason\x18\x02 \x01(\t\"K\n\x13WorkOrderDispatched\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"x\n\x11WorkOrderDeclined\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rdeclined_step\x18\x02 \x01(\t\x12\x16\n\x0e\x64\x65\x63line_reason\x18\x03 \x01(\t\"\xb1\x01\n\x12OperationConfirmed\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x19\n\x11is_last_operation\x18\x03 \x01(\x08\x12\x34\n\x0c\x62usiness_key\x18\x04 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\"\x9a\x01\n\rScrapReported\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x02 \x01(\x05\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12,\n\x06scraps\x18\x04 \x03(\x0b\x32\x1c.isthmus.production.v1.Scrap\x12\x17\n\x0f\x63onfirmation_id\x18\x05 \x01(\t\"\x96\x01\n\x14\x43onfirmationReversed\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x19\n\x11is_last_operation\x18\x03 \x01(\x08\x12\x17\n\x0freversal_reason\x18\x04 \x01(\t\"\x82\x01\n\x12WorkOrderCompleted\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x36\n\x06totals\x18\x02 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\"I\n\x11WorkOrderReopened\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"\xe7\x01\n\x0fWorkOrderTotals\x12\x33\n\x07outputs\x18\x01 \x03(\x0b\x32\".isthmus.production.v1.LotQuantity\x12,\n\x06scraps\x18\x02 \x03(\x0b\x32\x1c.isthmus.production.v1.Scrap\x12\x38\n\x0c\x63onsumptions\x18\x03 \x03(\x0b\x32\".isthmus.production.v1.Consumption\x12\x37\n\x07labours\x18\x04 \x03(\x0b\x32&.isthmus.production.v1.OperationLabour\"L\n\x0bLotQuantity\x12\x0e\n\x06lot_id\x18\x01 \x01(\t\x12-\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"Z\n\x0fOperationLabour\x12\x1a\n\x12operation_sequence\x18\x01 \x01(\x05\x12+\n\x06labour\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"\x9b\x02\n\x14\x43ounterVarianceFound\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x02 \x01(\x05\x12\x33\n\x0e\x63onfirmed_good\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x31\n\x0c\x63ounted_good\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x34\n\x0f\x63onfirmed_scrap\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x32\n\rcounted_scrap\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"E\n\rWorkOrderHeld\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"H\n\x10WorkOrderResumed\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"8\n\x0bLineBlocked\x12)\n\x04line\x18\x01 \x01(\x0b\x32\x1b.isthmus.production.v1.Line\"6\n\tLineFreed\x12)\n\x04line\x18\x01 \x01(\x0b\x32\x1b.isthmus.production.v1.Lineb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.production.v1.production_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKORDERRELEASED']._serialized_start=226
-  _globals['_WORKORDERRELEASED']._serialized_end=299
-  _globals['_WORKORDERCHANGED']._serialized_start=301
-  _globals['_WORKORDERCHANGED']._serialized_end=373
-  _globals['_WORKORDERCANCELLED']._serialized_start=375
-  _globals['_WORKORDERCANCELLED']._serialized_end=472
-  _globals['_WORKORDERDISPATCHED']._serialized_start=474
-  _globals['_WORKORDERDISPATCHED']._serialized_end=549
-  _globals['_WORKORDERDECLINED']._serialized_start=551
-  _globals['_WORKORDERDECLINED']._serialized_end=671
-  _globals['_OPERATIONCONFIRMED']._serialized_start=674
-  _globals['_OPERATIONCONFIRMED']._serialized_end=851
-  _globals['_SCRAPREPORTED']._serialized_start=854
-  _globals['_SCRAPREPORTED']._serialized_end=1008
-  _globals['_CONFIRMATIONREVERSED']._serialized_start=1011
-  _globals['_CONFIRMATIONREVERSED']._serialized_end=1161
-  _globals['_WORKORDERCOMPLETED']._serialized_start=1164
-  _globals['_WORKORDERCOMPLETED']._serialized_end=1294
-  _globals['_WORKORDERREOPENED']._serialized_start=1296
-  _globals['_WORKORDERREOPENED']._serialized_end=1369
-  _globals['_WORKORDERTOTALS']._serialized_start=1372
-  _globals['_WORKORDERTOTALS']._serialized_end=1603
-  _globals['_LOTQUANTITY']._serialized_start=1605
-  _globals['_LOTQUANTITY']._serialized_end=1681
-  _globals['_OPERATIONLABOUR']._serialized_start=1683
-  _globals['_OPERATIONLABOUR']._serialized_end=1773
-  _globals['_COUNTERVARIANCEFOUND']._serialized_start=1776
-  _globals['_COUNTERVARIANCEFOUND']._serialized_end=2059
+  _globals['_WORKORDERRELEASED']._serialized_start=260
+  _globals['_WORKORDERRELEASED']._serialized_end=333
+  _globals['_WORKORDERCHANGED']._serialized_start=335
+  _globals['_WORKORDERCHANGED']._serialized_end=407
+  _globals['_WORKORDERCANCELLED']._serialized_start=409
+  _globals['_WORKORDERCANCELLED']._serialized_end=506
+  _globals['_WORKORDERDISPATCHED']._serialized_start=508
+  _globals['_WORKORDERDISPATCHED']._serialized_end=583
+  _globals['_WORKORDERDECLINED']._serialized_start=585
+  _globals['_WORKORDERDECLINED']._serialized_end=705
+  _globals['_OPERATIONCONFIRMED']._serialized_start=708
+  _globals['_OPERATIONCONFIRMED']._serialized_end=885
+  _globals['_SCRAPREPORTED']._serialized_start=888
+  _globals['_SCRAPREPORTED']._serialized_end=1042
+  _globals['_CONFIRMATIONREVERSED']._serialized_start=1045
+  _globals['_CONFIRMATIONREVERSED']._serialized_end=1195
+  _globals['_WORKORDERCOMPLETED']._serialized_start=1198
+  _globals['_WORKORDERCOMPLETED']._serialized_end=1328
+  _globals['_WORKORDERREOPENED']._serialized_start=1330
+  _globals['_WORKORDERREOPENED']._serialized_end=1403
+  _globals['_WORKORDERTOTALS']._serialized_start=1406
+  _globals['_WORKORDERTOTALS']._serialized_end=1637
+  _globals['_LOTQUANTITY']._serialized_start=1639
+  _globals['_LOTQUANTITY']._serialized_end=1715
+  _globals['_OPERATIONLABOUR']._serialized_start=1717
+  _globals['_OPERATIONLABOUR']._serialized_end=1807
+  _globals['_COUNTERVARIANCEFOUND']._serialized_start=1810
+  _globals['_COUNTERVARIANCEFOUND']._serialized_end=2093
+  _globals['_WORKORDERHELD']._serialized_start=2095
+  _globals['_WORKORDERHELD']._serialized_end=2164
+  _globals['_WORKORDERRESUMED']._serialized_start=2166
+  _globals['_WORKORDERRESUMED']._serialized_end=2238
+  _globals['_LINEBLOCKED']._serialized_start=2240
+  _globals['_LINEBLOCKED']._serialized_end=2296
+  _globals['_LINEFREED']._serialized_start=2298
+  _globals['_LINEFREED']._serialized_end=2352
 # @@protoc_insertion_point(module_scope)

@@ -10,6 +10,7 @@ from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.production.v1 import confirmation_pb2 as _confirmation_pb2
+from isthmus.production.v1 import line_pb2 as _line_pb2
 from isthmus.production.v1 import work_order_pb2 as _work_order_pb2
 import builtins as _builtins
 import sys
@@ -414,3 +415,91 @@ class CounterVarianceFound(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CounterVarianceFound: _TypeAlias = CounterVarianceFound  # noqa: Y015
+
+@_typing.final
+class WorkOrderHeld(_message.Message):
+    """An open order needs a line that is blocked: nothing new should be begun for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORK_ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def work_order(self) -> _work_order_pb2.WorkOrder: ...
+    def __init__(
+        self,
+        *,
+        work_order: _work_order_pb2.WorkOrder | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_order", b"work_order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["work_order", b"work_order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkOrderHeld: _TypeAlias = WorkOrderHeld  # noqa: Y015
+
+@_typing.final
+class WorkOrderResumed(_message.Message):
+    """No line that the order needs is blocked any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORK_ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def work_order(self) -> _work_order_pb2.WorkOrder: ...
+    def __init__(
+        self,
+        *,
+        work_order: _work_order_pb2.WorkOrder | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["work_order", b"work_order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["work_order", b"work_order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WorkOrderResumed: _TypeAlias = WorkOrderResumed  # noqa: Y015
+
+@_typing.final
+class LineBlocked(_message.Message):
+    """A line can't work from now on. Order key of this and below: line:<line id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def line(self) -> _line_pb2.Line: ...
+    def __init__(
+        self,
+        *,
+        line: _line_pb2.Line | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineBlocked: _TypeAlias = LineBlocked  # noqa: Y015
+
+@_typing.final
+class LineFreed(_message.Message):
+    """Nothing blocks the line any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def line(self) -> _line_pb2.Line: ...
+    def __init__(
+        self,
+        *,
+        line: _line_pb2.Line | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineFreed: _TypeAlias = LineFreed  # noqa: Y015

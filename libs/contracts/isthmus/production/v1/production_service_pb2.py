@@ -28,10 +28,11 @@ from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.production.v1 import confirmation_pb2 as isthmus_dot_production_dot_v1_dot_confirmation__pb2
+from isthmus.production.v1 import line_pb2 as isthmus_dot_production_dot_v1_dot_line__pb2
 from isthmus.production.v1 import work_order_pb2 as isthmus_dot_production_dot_v1_dot_work__order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/production/v1/production_service.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a(isthmus/production/v1/confirmation.proto\x1a&isthmus/production/v1/work_order.proto\"\x95\x01\n\x17ReleaseWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nwork_order\x18\x02 \x01(\x0b\x32 .isthmus.production.v1.WorkOrderB\x06\xbaH\x03\xc8\x01\x01\"b\n\x18ReleaseWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x9a\x02\n\x16\x43hangeWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rwork_order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x35\n\x10planned_quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12-\n\x12planned_start_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x64ue_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18 \"a\n\x17\x43hangeWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xb0\x01\n\x16\x43\x61ncelWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rwork_order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x1f\n\rcancel_reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 \"a\n\x17\x43\x61ncelWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x9a\x01\n\x17\x43onfirmOperationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x0c\x63onfirmation\x18\x02 \x01(\x0b\x32#.isthmus.production.v1.ConfirmationB\x06\xbaH\x03\xc8\x01\x01\"g\n\x18\x43onfirmOperationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"o\n\x1aImportConfirmationsRequest\x12Q\n\x08requests\x18\x01 \x03(\x0b\x32..isthmus.production.v1.ConfirmOperationRequestB\x0f\xbaH\x0c\x92\x01\t\x08\x01\x10\x64\"\x03\xd8\x01\x03\"[\n\x1bImportConfirmationsResponse\x12<\n\x08outcomes\x18\x01 \x03(\x0b\x32*.isthmus.production.v1.ConfirmationOutcome\"\x8c\x01\n\x13\x43onfirmationOutcome\x12\x43\n\x08response\x18\x01 \x01(\x0b\x32/.isthmus.production.v1.ConfirmOperationResponseH\x00\x12%\n\x07refusal\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xed\x01\n\x1aReverseConfirmationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12@\n\x10\x63onfirmation_key\x18\x03 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0freversal_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"j\n\x1bReverseConfirmationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"7\n\x13GetWorkOrderRequest\x12 \n\rwork_order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\"L\n\x14GetWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"\xb3\x01\n\x15ListWorkOrdersRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.isthmus.production.v1.WorkOrderState\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x16ListWorkOrdersResponse\x12\x35\n\x0bwork_orders\x18\x01 \x03(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x18ListConfirmationsRequest\x12 \n\rwork_order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"p\n\x19ListConfirmationsResponse\x12:\n\rconfirmations\x18\x01 \x03(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb2\x08\n\x11ProductionService\x12s\n\x10ReleaseWorkOrder\x12..isthmus.production.v1.ReleaseWorkOrderRequest\x1a/.isthmus.production.v1.ReleaseWorkOrderResponse\x12p\n\x0f\x43hangeWorkOrder\x12-.isthmus.production.v1.ChangeWorkOrderRequest\x1a..isthmus.production.v1.ChangeWorkOrderResponse\x12p\n\x0f\x43\x61ncelWorkOrder\x12-.isthmus.production.v1.CancelWorkOrderRequest\x1a..isthmus.production.v1.CancelWorkOrderResponse\x12s\n\x10\x43onfirmOperation\x12..isthmus.production.v1.ConfirmOperationRequest\x1a/.isthmus.production.v1.ConfirmOperationResponse\x12\x80\x01\n\x13ImportConfirmations\x12\x31.isthmus.production.v1.ImportConfirmationsRequest\x1a\x32.isthmus.production.v1.ImportConfirmationsResponse(\x01\x30\x01\x12|\n\x13ReverseConfirmation\x12\x31.isthmus.production.v1.ReverseConfirmationRequest\x1a\x32.isthmus.production.v1.ReverseConfirmationResponse\x12g\n\x0cGetWorkOrder\x12*.isthmus.production.v1.GetWorkOrderRequest\x1a+.isthmus.production.v1.GetWorkOrderResponse\x12m\n\x0eListWorkOrders\x12,.isthmus.production.v1.ListWorkOrdersRequest\x1a-.isthmus.production.v1.ListWorkOrdersResponse\x12v\n\x11ListConfirmations\x12/.isthmus.production.v1.ListConfirmationsRequest\x1a\x30.isthmus.production.v1.ListConfirmationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/production/v1/production_service.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x17google/rpc/status.proto\x1a\x16google/type/date.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a(isthmus/production/v1/confirmation.proto\x1a isthmus/production/v1/line.proto\x1a&isthmus/production/v1/work_order.proto\"\x95\x01\n\x17ReleaseWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nwork_order\x18\x02 \x01(\x0b\x32 .isthmus.production.v1.WorkOrderB\x06\xbaH\x03\xc8\x01\x01\"b\n\x18ReleaseWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x9a\x02\n\x16\x43hangeWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rwork_order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x35\n\x10planned_quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12-\n\x12planned_start_date\x18\x04 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x64ue_date\x18\x05 \x01(\x0b\x32\x11.google.type.Date\x12\x15\n\x04\x65tag\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18 \"a\n\x17\x43hangeWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xb0\x01\n\x16\x43\x61ncelWorkOrderRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12 \n\rwork_order_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x1f\n\rcancel_reason\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18 \"a\n\x17\x43\x61ncelWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x9a\x01\n\x17\x43onfirmOperationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x0c\x63onfirmation\x18\x02 \x01(\x0b\x32#.isthmus.production.v1.ConfirmationB\x06\xbaH\x03\xc8\x01\x01\"g\n\x18\x43onfirmOperationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"o\n\x1aImportConfirmationsRequest\x12Q\n\x08requests\x18\x01 \x03(\x0b\x32..isthmus.production.v1.ConfirmOperationRequestB\x0f\xbaH\x0c\x92\x01\t\x08\x01\x10\x64\"\x03\xd8\x01\x03\"[\n\x1bImportConfirmationsResponse\x12<\n\x08outcomes\x18\x01 \x03(\x0b\x32*.isthmus.production.v1.ConfirmationOutcome\"\x8c\x01\n\x13\x43onfirmationOutcome\x12\x43\n\x08response\x18\x01 \x01(\x0b\x32/.isthmus.production.v1.ConfirmOperationResponseH\x00\x12%\n\x07refusal\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xed\x01\n\x1aReverseConfirmationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12@\n\x10\x63onfirmation_key\x18\x03 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0freversal_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"j\n\x1bReverseConfirmationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"7\n\x13GetWorkOrderRequest\x12 \n\rwork_order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\"L\n\x14GetWorkOrderResponse\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"\xb3\x01\n\x15ListWorkOrdersRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.isthmus.production.v1.WorkOrderState\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x16ListWorkOrdersResponse\x12\x35\n\x0bwork_orders\x18\x01 \x03(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x18ListConfirmationsRequest\x12 \n\rwork_order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"p\n\x19ListConfirmationsResponse\x12:\n\rconfirmations\x18\x01 \x03(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x10ListLinesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x14\n\x0conly_blocked\x18\x02 \x01(\x08\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"X\n\x11ListLinesResponse\x12*\n\x05lines\x18\x01 \x03(\x0b\x32\x1b.isthmus.production.v1.Line\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x92\t\n\x11ProductionService\x12s\n\x10ReleaseWorkOrder\x12..isthmus.production.v1.ReleaseWorkOrderRequest\x1a/.isthmus.production.v1.ReleaseWorkOrderResponse\x12p\n\x0f\x43hangeWorkOrder\x12-.isthmus.production.v1.ChangeWorkOrderRequest\x1a..isthmus.production.v1.ChangeWorkOrderResponse\x12p\n\x0f\x43\x61ncelWorkOrder\x12-.isthmus.production.v1.CancelWorkOrderRequest\x1a..isthmus.production.v1.CancelWorkOrderResponse\x12s\n\x10\x43onfirmOperation\x12..isthmus.production.v1.ConfirmOperationRequest\x1a/.isthmus.production.v1.ConfirmOperationResponse\x12\x80\x01\n\x13ImportConfirmations\x12\x31.isthmus.production.v1.ImportConfirmationsRequest\x1a\x32.isthmus.production.v1.ImportConfirmationsResponse(\x01\x30\x01\x12|\n\x13ReverseConfirmation\x12\x31.isthmus.production.v1.ReverseConfirmationRequest\x1a\x32.isthmus.production.v1.ReverseConfirmationResponse\x12g\n\x0cGetWorkOrder\x12*.isthmus.production.v1.GetWorkOrderRequest\x1a+.isthmus.production.v1.GetWorkOrderResponse\x12m\n\x0eListWorkOrders\x12,.isthmus.production.v1.ListWorkOrdersRequest\x1a-.isthmus.production.v1.ListWorkOrdersResponse\x12v\n\x11ListConfirmations\x12/.isthmus.production.v1.ListConfirmationsRequest\x1a\x30.isthmus.production.v1.ListConfirmationsResponse\x12^\n\tListLines\x12\'.isthmus.production.v1.ListLinesRequest\x1a(.isthmus.production.v1.ListLinesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -84,44 +85,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCONFIRMATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTCONFIRMATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTCONFIRMATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_RELEASEWORKORDERREQUEST']._serialized_start=306
-  _globals['_RELEASEWORKORDERREQUEST']._serialized_end=455
-  _globals['_RELEASEWORKORDERRESPONSE']._serialized_start=457
-  _globals['_RELEASEWORKORDERRESPONSE']._serialized_end=555
-  _globals['_CHANGEWORKORDERREQUEST']._serialized_start=558
-  _globals['_CHANGEWORKORDERREQUEST']._serialized_end=840
-  _globals['_CHANGEWORKORDERRESPONSE']._serialized_start=842
-  _globals['_CHANGEWORKORDERRESPONSE']._serialized_end=939
-  _globals['_CANCELWORKORDERREQUEST']._serialized_start=942
-  _globals['_CANCELWORKORDERREQUEST']._serialized_end=1118
-  _globals['_CANCELWORKORDERRESPONSE']._serialized_start=1120
-  _globals['_CANCELWORKORDERRESPONSE']._serialized_end=1217
-  _globals['_CONFIRMOPERATIONREQUEST']._serialized_start=1220
-  _globals['_CONFIRMOPERATIONREQUEST']._serialized_end=1374
-  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_start=1376
-  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_end=1479
-  _globals['_IMPORTCONFIRMATIONSREQUEST']._serialized_start=1481
-  _globals['_IMPORTCONFIRMATIONSREQUEST']._serialized_end=1592
-  _globals['_IMPORTCONFIRMATIONSRESPONSE']._serialized_start=1594
-  _globals['_IMPORTCONFIRMATIONSRESPONSE']._serialized_end=1685
-  _globals['_CONFIRMATIONOUTCOME']._serialized_start=1688
-  _globals['_CONFIRMATIONOUTCOME']._serialized_end=1828
-  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_start=1831
-  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_end=2068
-  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_start=2070
-  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_end=2176
-  _globals['_GETWORKORDERREQUEST']._serialized_start=2178
-  _globals['_GETWORKORDERREQUEST']._serialized_end=2233
-  _globals['_GETWORKORDERRESPONSE']._serialized_start=2235
-  _globals['_GETWORKORDERRESPONSE']._serialized_end=2311
-  _globals['_LISTWORKORDERSREQUEST']._serialized_start=2314
-  _globals['_LISTWORKORDERSREQUEST']._serialized_end=2493
-  _globals['_LISTWORKORDERSRESPONSE']._serialized_start=2495
-  _globals['_LISTWORKORDERSRESPONSE']._serialized_end=2599
-  _globals['_LISTCONFIRMATIONSREQUEST']._serialized_start=2601
-  _globals['_LISTCONFIRMATIONSREQUEST']._serialized_end=2719
-  _globals['_LISTCONFIRMATIONSRESPONSE']._serialized_start=2721
-  _globals['_LISTCONFIRMATIONSRESPONSE']._serialized_end=2833
-  _globals['_PRODUCTIONSERVICE']._serialized_start=2836
-  _globals['_PRODUCTIONSERVICE']._serialized_end=3910
+  _globals['_LISTLINESREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTLINESREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTLINESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTLINESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTLINESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTLINESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_RELEASEWORKORDERREQUEST']._serialized_start=340
+  _globals['_RELEASEWORKORDERREQUEST']._serialized_end=489
+  _globals['_RELEASEWORKORDERRESPONSE']._serialized_start=491
+  _globals['_RELEASEWORKORDERRESPONSE']._serialized_end=589
+  _globals['_CHANGEWORKORDERREQUEST']._serialized_start=592
+  _globals['_CHANGEWORKORDERREQUEST']._serialized_end=874
+  _globals['_CHANGEWORKORDERRESPONSE']._serialized_start=876
+  _globals['_CHANGEWORKORDERRESPONSE']._serialized_end=973
+  _globals['_CANCELWORKORDERREQUEST']._serialized_start=976
+  _globals['_CANCELWORKORDERREQUEST']._serialized_end=1152
+  _globals['_CANCELWORKORDERRESPONSE']._serialized_start=1154
+  _globals['_CANCELWORKORDERRESPONSE']._serialized_end=1251
+  _globals['_CONFIRMOPERATIONREQUEST']._serialized_start=1254
+  _globals['_CONFIRMOPERATIONREQUEST']._serialized_end=1408
+  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_start=1410
+  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_end=1513
+  _globals['_IMPORTCONFIRMATIONSREQUEST']._serialized_start=1515
+  _globals['_IMPORTCONFIRMATIONSREQUEST']._serialized_end=1626
+  _globals['_IMPORTCONFIRMATIONSRESPONSE']._serialized_start=1628
+  _globals['_IMPORTCONFIRMATIONSRESPONSE']._serialized_end=1719
+  _globals['_CONFIRMATIONOUTCOME']._serialized_start=1722
+  _globals['_CONFIRMATIONOUTCOME']._serialized_end=1862
+  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_start=1865
+  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_end=2102
+  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_start=2104
+  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_end=2210
+  _globals['_GETWORKORDERREQUEST']._serialized_start=2212
+  _globals['_GETWORKORDERREQUEST']._serialized_end=2267
+  _globals['_GETWORKORDERRESPONSE']._serialized_start=2269
+  _globals['_GETWORKORDERRESPONSE']._serialized_end=2345
+  _globals['_LISTWORKORDERSREQUEST']._serialized_start=2348
+  _globals['_LISTWORKORDERSREQUEST']._serialized_end=2527
+  _globals['_LISTWORKORDERSRESPONSE']._serialized_start=2529
+  _globals['_LISTWORKORDERSRESPONSE']._serialized_end=2633
+  _globals['_LISTCONFIRMATIONSREQUEST']._serialized_start=2635
+  _globals['_LISTCONFIRMATIONSREQUEST']._serialized_end=2753
+  _globals['_LISTCONFIRMATIONSRESPONSE']._serialized_start=2755
+  _globals['_LISTCONFIRMATIONSRESPONSE']._serialized_end=2867
+  _globals['_LISTLINESREQUEST']._serialized_start=2870
+  _globals['_LISTLINESREQUEST']._serialized_end=3012
+  _globals['_LISTLINESRESPONSE']._serialized_start=3014
+  _globals['_LISTLINESRESPONSE']._serialized_end=3102
+  _globals['_PRODUCTIONSERVICE']._serialized_start=3105
+  _globals['_PRODUCTIONSERVICE']._serialized_end=4275
 # @@protoc_insertion_point(module_scope)

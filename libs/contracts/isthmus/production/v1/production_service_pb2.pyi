@@ -12,6 +12,7 @@ from google.type import date_pb2 as _date_pb2
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.production.v1 import confirmation_pb2 as _confirmation_pb2
+from isthmus.production.v1 import line_pb2 as _line_pb2
 from isthmus.production.v1 import work_order_pb2 as _work_order_pb2
 import builtins as _builtins
 import sys
@@ -552,3 +553,60 @@ class ListConfirmationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListConfirmationsResponse: _TypeAlias = ListConfirmationsResponse  # noqa: Y015
+
+@_typing.final
+class ListLinesRequest(_message.Message):
+    """See ListLines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ONLY_BLOCKED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    only_blocked: _builtins.bool
+    """Only those that are blocked."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        only_blocked: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["only_blocked", b"only_blocked", "page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLinesRequest: _TypeAlias = ListLinesRequest  # noqa: Y015
+
+@_typing.final
+class ListLinesResponse(_message.Message):
+    """See ListLines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.Line]: ...
+    def __init__(
+        self,
+        *,
+        lines: _abc.Iterable[_line_pb2.Line] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLinesResponse: _TypeAlias = ListLinesResponse  # noqa: Y015

@@ -80,6 +80,11 @@ class ProductionServiceStub:
                 request_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsResponse.FromString,
                 _registered_method=True)
+        self.ListLines = channel.unary_unary(
+                '/isthmus.production.v1.ProductionService/ListLines',
+                request_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesResponse.FromString,
+                _registered_method=True)
 
 
 class ProductionServiceServicer:
@@ -169,6 +174,13 @@ class ProductionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLines(self, request, context):
+        """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProductionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +228,11 @@ def add_ProductionServiceServicer_to_server(servicer, server):
                     servicer.ListConfirmations,
                     request_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsRequest.FromString,
                     response_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsResponse.SerializeToString,
+            ),
+            'ListLines': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLines,
+                    request_deserializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesRequest.FromString,
+                    response_serializer=isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -462,6 +479,33 @@ class ProductionService:
             '/isthmus.production.v1.ProductionService/ListConfirmations',
             isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsRequest.SerializeToString,
             isthmus_dot_production_dot_v1_dot_production__service__pb2.ListConfirmationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.production.v1.ProductionService/ListLines',
+            isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesRequest.SerializeToString,
+            isthmus_dot_production_dot_v1_dot_production__service__pb2.ListLinesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,8 @@ class ProductionServiceStub:
     """Lists work orders, newest release first. Errors: PAGE_TOKEN_INVALID."""
     ListConfirmations: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ListConfirmationsRequest, _production_service_pb2.ListConfirmationsResponse]
     """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+    ListLines: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ListLinesRequest, _production_service_pb2.ListLinesResponse]
+    """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID."""
 
 @_typing.type_check_only
 class ProductionServiceAsyncStub(ProductionServiceStub):
@@ -127,6 +129,8 @@ class ProductionServiceAsyncStub(ProductionServiceStub):
     """Lists work orders, newest release first. Errors: PAGE_TOKEN_INVALID."""
     ListConfirmations: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ListConfirmationsRequest, _production_service_pb2.ListConfirmationsResponse]  # type: ignore[assignment]
     """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+    ListLines: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ListLinesRequest, _production_service_pb2.ListLinesResponse]  # type: ignore[assignment]
+    """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID."""
 
 class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Work orders of the plants and what was confirmed on them. Calls about one work order are decided one after another."""
@@ -228,5 +232,13 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_production_service_pb2.ListConfirmationsResponse, _abc.Awaitable[_production_service_pb2.ListConfirmationsResponse]]:
         """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListLines(
+        self,
+        request: _production_service_pb2.ListLinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_production_service_pb2.ListLinesResponse, _abc.Awaitable[_production_service_pb2.ListLinesResponse]]:
+        """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID."""
 
 def add_ProductionServiceServicer_to_server(servicer: ProductionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

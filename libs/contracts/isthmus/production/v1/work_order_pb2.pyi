@@ -83,6 +83,8 @@ class WorkOrder(_message.Message):
     MES_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     RELEASE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IS_HELD_FIELD_NUMBER: _builtins.int
+    HOLD_REASONS_FIELD_NUMBER: _builtins.int
     work_order_id: _builtins.str
     """"<plant>-<erp order number>"; set by us on release."""
     plant_id: _builtins.str
@@ -97,6 +99,8 @@ class WorkOrder(_message.Message):
     """Set by us: the number that the plant's MES gave it."""
     etag: _builtins.str
     """Set by us: changes with every change of the order."""
+    is_held: _builtins.bool
+    """Set by us: a line that it needs is blocked. Confirmations that come all the same are booked."""
     @_builtins.property
     def planned_quantity(self) -> _quantity_pb2.Quantity:
         """Quantity to make; above zero."""
@@ -125,6 +129,10 @@ class WorkOrder(_message.Message):
     def release_time(self) -> _timestamp_pb2.Timestamp:
         """Set by us."""
 
+    @_builtins.property
+    def hold_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Set by us: which lines are blocked, by what and since when, in plant words."""
+
     def __init__(
         self,
         *,
@@ -145,10 +153,12 @@ class WorkOrder(_message.Message):
         mes_order_number: _builtins.str = ...,
         release_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        is_held: _builtins.bool = ...,
+        hold_reasons: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_date", b"due_date", "good_quantity", b"good_quantity", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "release_time", b"release_time", "scrap_quantity", b"scrap_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "due_date", b"due_date", "erp_order_number", b"erp_order_number", "etag", b"etag", "good_quantity", b"good_quantity", "item_id", b"item_id", "mes_order_number", b"mes_order_number", "operations", b"operations", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "plant_id", b"plant_id", "release_time", b"release_time", "routing_id", b"routing_id", "scrap_quantity", b"scrap_quantity", "state", b"state", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "due_date", b"due_date", "erp_order_number", b"erp_order_number", "etag", b"etag", "good_quantity", b"good_quantity", "hold_reasons", b"hold_reasons", "is_held", b"is_held", "item_id", b"item_id", "mes_order_number", b"mes_order_number", "operations", b"operations", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "plant_id", b"plant_id", "release_time", b"release_time", "routing_id", b"routing_id", "scrap_quantity", b"scrap_quantity", "state", b"state", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
