@@ -18,13 +18,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent / "secrets"
 DATABASES = ("master_data", "production", "inventory", "quality", "maintenance", "gateway", "operations")
-AGREED = ("erp_aachen", "erp_brno", "wms_api_key", "webhook_secret")  # the other side must know the same
+AGREED = (
+    "erp_aachen",
+    "erp_brno",
+    "wms_api_key",
+    "qms_api_key",
+    "cmms_api_key",
+    "webhook_secret",
+)  # the other side must know the same
 
 
 def new_secrets() -> dict[str, str]:
     """A fresh value for every secret, by name."""
     made = {f"postgres_{name}": f"*:*:*:{name}:{secrets.token_urlsafe(24)}\n" for name in DATABASES}
-    for name in ("postgres", "grafana_admin", "erp_aachen", "erp_brno", "wms_api_key"):
+    for name in ("postgres", "grafana_admin", "erp_aachen", "erp_brno", "wms_api_key", "qms_api_key", "cmms_api_key"):
         made[name] = secrets.token_urlsafe(24)
     made["webhook_secret"] = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
     return made

@@ -19,6 +19,8 @@ OFFSETS = {
     "line-aachen": 102,
     "line-brno": 112,
     "wms": 201,
+    "qms": 202,
+    "cmms": 203,
     "link-aachen": 301,
     "link-aachen-control": 302,
     "link-brno": 311,

@@ -55,6 +55,8 @@ def _secrets(home: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = {
         "wms_api_key": secrets.token_urlsafe(24),
+        "qms_api_key": secrets.token_urlsafe(24),
+        "cmms_api_key": secrets.token_urlsafe(24),
         "webhook_secret": f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}",
     }
     for plant in PLANTS:
@@ -73,7 +75,7 @@ def specs(home: Path, ports: dict[str, int]) -> list[Spec]:
     for plant in PLANTS.values():
         found += [_erp(plant, home, ports), _line(plant, home, ports), _mes(plant, home, ports)]
         found += [_link(plant.plant_id, home, ports)]
-    found.append(_wms(home, ports))
+    found += [_wms(home, ports), _qms(home, ports), _cmms(home, ports)]
     found += _services(home, ports)
     return found
 
@@ -97,6 +99,7 @@ def _simulator(name: str, module: str, home: Path, port: int, *arguments: str) -
     return [PYTHON, "-m", f"simulators.{module}", "--port", str(port), "--state", str(home / name), *arguments]
 
 
+EQUIPMENT = ("EQ-100", "EQ-200")  # what the CMMS knows
 LAYOUTS = {"aachen": "stations", "brno": "cells"}
 
 
@@ -128,17 +131,27 @@ def staging_database(home: Path) -> Path:
 
 
 def _wms(home: Path, ports: dict[str, int]) -> Spec:
-    port = ports["wms"]
-    command = _simulator(
-        "wms",
-        "wms",
-        home,
-        port,
-        *("--api-key-file", str(home / "secrets" / "wms_api_key")),
-        *("--webhook-url", f"http://127.0.0.1:{ports['webhooks']}/webhooks/wms"),
-        *("--webhook-secret-file", str(home / "secrets" / "webhook_secret")),
-    )
-    return Spec("wms", command, {}, processes.http(f"http://127.0.0.1:{port}/health"), FOREIGN, port, is_ours=False)
+    return _partner("wms", home, ports, *_webhooks("wms", home, ports))
+
+
+def _qms(home: Path, ports: dict[str, int]) -> Spec:
+    return _partner("qms", home, ports, *_webhooks("qms", home, ports))
+
+
+def _cmms(home: Path, ports: dict[str, int]) -> Spec:
+    return _partner("cmms", home, ports, "--equipment", *EQUIPMENT)
+
+
+def _partner(name: str, home: Path, ports: dict[str, int], *more: str) -> Spec:
+    port = ports[name]
+    key = str(home / "secrets" / f"{name}_api_key")
+    command = _simulator(name, name, home, port, "--api-key-file", key, *more)
+    return Spec(name, command, {}, processes.http(f"http://127.0.0.1:{port}/health"), FOREIGN, port, is_ours=False)
+
+
+def _webhooks(name: str, home: Path, ports: dict[str, int]) -> Sequence[str]:
+    url = f"http://127.0.0.1:{ports['webhooks']}/webhooks/{name}"
+    return "--webhook-url", url, "--webhook-secret-file", str(home / "secrets" / "webhook_secret")
 
 
 def _link(plant: str, home: Path, ports: dict[str, int]) -> Spec:
@@ -179,6 +192,12 @@ def _services(home: Path, ports: dict[str, int]) -> Sequence[Spec]:
             "ERPS": json.dumps(erps),
             "WMS_URL": f"http://127.0.0.1:{ports['wms']}",
             "WMS_API_KEY_FILE": str(home / "secrets" / "wms_api_key"),
+            "QUALITY": address("quality"),
+            "MAINTENANCE": address("maintenance"),
+            "QMS_URL": f"http://127.0.0.1:{ports['qms']}",
+            "QMS_API_KEY_FILE": str(home / "secrets" / "qms_api_key"),
+            "CMMS_URL": f"http://127.0.0.1:{ports['cmms']}",
+            "CMMS_API_KEY_FILE": str(home / "secrets" / "cmms_api_key"),
             "WEBHOOK_LISTEN": address("webhooks"),
             "WEBHOOK_SECRET_FILE": str(home / "secrets" / "webhook_secret"),
         },

@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import secrets
 import sqlite3
-from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-import httpx
-from standardwebhooks.webhooks import Webhook
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from simulators import webhooks
 from simulators.stage import BadRequest, application, arguments, body, open_store, run
+from simulators.webhooks import Webhooks
 
 DDL = """
 CREATE TABLE IF NOT EXISTS inbound (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
@@ -28,17 +26,16 @@ CREATE TABLE IF NOT EXISTS outbound (id INTEGER PRIMARY KEY AUTOINCREMENT, site 
 CREATE TABLE IF NOT EXISTS adjustment (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
   content TEXT, status TEXT);
 CREATE TABLE IF NOT EXISTS stock (site TEXT, sku TEXT, lot TEXT, quantity TEXT, first_id INTEGER, PRIMARY KEY (site, sku, lot));
-CREATE TABLE IF NOT EXISTS webhook (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, document TEXT, body TEXT,
-  status TEXT DEFAULT 'open', attempts INTEGER DEFAULT 0, next_at REAL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS lot_block (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
+  content TEXT, status TEXT);
 """
-BACKOFF = (0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Wms:
     def __init__(self, store: sqlite3.Connection, told: Any) -> None:
-        self.store, self.url = store, told.webhook_url
-        self.key = told.api_key_file.read_text().strip()
-        self.secret = told.webhook_secret_file.read_text().strip() if told.webhook_secret_file else ""
+        self.store, self.key = store, told.api_key_file.read_text().strip()
+        secret = told.webhook_secret_file.read_text().strip() if told.webhook_secret_file else ""
+        self.told = Webhooks(store, told.webhook_url, secret)
         self.delay = told.delay
 
     def allowed(self, request: Request) -> None:
@@ -122,6 +119,22 @@ class Wms:
         self.store.execute("COMMIT")
         return answer
 
+    async def post_lot_block(self, request: Request) -> Response:
+        """From now on the lot is picked for nobody, or for everybody again: the latest word holds."""
+        self.allowed(request)
+        content = await body(request)
+        for name in ("site", "clientReference", "sku", "lot"):
+            if not content.get(name):
+                raise BadRequest(f"{name} is missing")
+        if not isinstance(content.get("blocked"), bool):
+            raise BadRequest("blocked is true or false")
+        return self._take("lot_block", content)
+
+    def _is_blocked(self, site: str, sku: str, lot: str) -> bool:
+        rows = self.store.execute("SELECT content FROM lot_block WHERE site = ? ORDER BY id DESC", (site,)).fetchall()
+        said = (json.loads(row["content"]) for row in rows)
+        return next((one["blocked"] for one in said if (one["sku"], one["lot"]) == (sku, lot)), False)
+
     async def stock(self, request: Request) -> Response:
         self.allowed(request)
         rows = self.store.execute("SELECT site, sku, lot, quantity FROM stock ORDER BY site, sku, lot").fetchall()
@@ -145,7 +158,7 @@ class Wms:
         held = self._held(row["site"], content["sku"], content["lot"])
         self._put(row["site"], content["sku"], content["lot"], held + Decimal(str(content["quantity"])))
         self.store.execute("UPDATE inbound SET status = 'received' WHERE id = ?", (row["id"],))
-        self._tell("inbound.received", f"inbound-{row['id']}", self._document(row) | {"status": "received"})
+        self.told.tell("inbound.received", f"inbound-{row['id']}", self._document(row) | {"status": "received"})
         self.store.execute("COMMIT")
 
     def _held(self, site: str, sku: str, lot: str) -> Decimal:
@@ -171,6 +184,8 @@ class Wms:
                 (row["site"], line["sku"]),
             ).fetchall()
             for lot in lots:
+                if self._is_blocked(row["site"], line["sku"], lot["lot"]):
+                    continue
                 taken = min(wanted, Decimal(lot["quantity"]))
                 if taken > 0:
                     picks.append({"sku": line["sku"], "lot": lot["lot"], "quantity": f"{taken.normalize():f}"})
@@ -183,7 +198,7 @@ class Wms:
             self._put(row["site"], pick["sku"], pick["lot"], held - Decimal(pick["quantity"]))
         sql = "UPDATE outbound SET status = 'picked', picks = ? WHERE id = ?"
         self.store.execute(sql, (json.dumps(picks), row["id"]))
-        self._tell(
+        self.told.tell(
             "outbound.picked", f"outbound-{row['id']}", self._document(row) | {"status": "picked", "picks": picks}
         )
         self.store.execute("COMMIT")
@@ -192,60 +207,18 @@ class Wms:
         self.store.execute("BEGIN IMMEDIATE")
         self.store.execute("UPDATE outbound SET status = 'shipped' WHERE id = ?", (row["id"],))
         shipped = self._document(row) | {"status": "shipped", "trackingNumber": f"TRK{row['id']:08d}"}
-        self._tell("outbound.shipped", f"outbound-{row['id']}", shipped)
+        self.told.tell("outbound.shipped", f"outbound-{row['id']}", shipped)
         self.store.execute("COMMIT")
 
     # --- webhooks
 
-    def _tell(self, kind: str, document: str, data: dict[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat()
-        text = json.dumps({"type": kind, "timestamp": now, "data": data})
-        name = f"msg_{secrets.token_hex(10)}"
-        self.store.execute("INSERT INTO webhook (id, document, body) VALUES (?, ?, ?)", (name, document, text))
-
-    async def deliver(self) -> None:
-        """At least once, in order per document, with growing pauses."""
-        if not self.url:
-            return
-        async with httpx.AsyncClient(timeout=5) as client:
-            while True:
-                at = datetime.now(UTC).timestamp()
-                due = self.store.execute(
-                    "SELECT * FROM webhook w WHERE status = 'open' AND next_at <= ? AND NOT EXISTS (SELECT 1 FROM webhook o "
-                    "WHERE o.document = w.document AND o.status = 'open' AND o.number < w.number) ORDER BY number LIMIT 20",
-                    (at,),
-                ).fetchall()
-                for row in due:
-                    await self._send(client, row)
-                await asyncio.sleep(0.1)
-
-    async def _send(self, client: httpx.AsyncClient, row: sqlite3.Row) -> None:
-        now = datetime.now(UTC)
-        headers = {
-            "webhook-id": row["id"],
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self.secret).sign(row["id"], now, row["body"]),
-            "content-type": "application/json",
-        }
-        try:
-            answer = await client.post(self.url, content=row["body"], headers=headers)
-            is_taken = answer.is_success
-        except httpx.HTTPError:
-            is_taken = False
-        pause = BACKOFF[min(row["attempts"], len(BACKOFF) - 1)]
-        self.store.execute(
-            "UPDATE webhook SET status = ?, attempts = attempts + 1, next_at = ? WHERE number = ?",
-            ("taken" if is_taken else "open", now.timestamp() + pause, row["number"]),
-        )
-
     async def webhooks(self, request: Request) -> Response:
         self.allowed(request)
-        rows = self.store.execute("SELECT id, document, body, status, attempts FROM webhook ORDER BY number").fetchall()
-        return JSONResponse({"items": [dict(row) for row in rows]})
+        return JSONResponse({"items": self.told.listed()})
 
     async def redeliver(self, request: Request) -> Response:
         self.allowed(request)
-        self.store.execute("UPDATE webhook SET status = 'open', next_at = 0 WHERE id = ?", (request.path_params["id"],))
+        self.told.again(request.path_params["id"])
         return JSONResponse({"ok": True})
 
     def routes(self) -> list[Route]:
@@ -256,6 +229,8 @@ class Wms:
             Route("/v2/outbound-orders", self._list("outbound")),
             Route("/v2/adjustments", self.post_adjustment, methods=["POST"]),
             Route("/v2/adjustments", self._list("adjustment")),
+            Route("/v2/lot-blocks", self.post_lot_block, methods=["POST"]),
+            Route("/v2/lot-blocks", self._list("lot_block")),
             Route("/v2/stock", self.stock),
             Route("/v2/webhooks", self.webhooks),
             Route("/v2/webhooks/{id}/redeliver", self.redeliver, methods=["POST"]),
@@ -269,8 +244,8 @@ def main() -> None:
     parser.add_argument("--webhook-secret-file", type=Path, help="Standard Webhooks secret, whsec_...")
     parser.add_argument("--delay", type=float, default=0.3, help="seconds between picking and shipping")
     told = parser.parse_args()
-    wms = Wms(open_store(told.state / "wms.db", DDL), told)
-    loops = [wms.work()] + ([wms.deliver()] if told.webhook_url else [])
+    wms = Wms(open_store(told.state / "wms.db", DDL + webhooks.DDL), told)
+    loops = [wms.work()] + ([wms.told.deliver()] if told.webhook_url else [])
     asyncio.run(run(application(wms.routes()), told.port, *loops))
 
 

@@ -14,7 +14,7 @@ from servicekit.facts import handlers_of
 from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.gateway import clients, event_handlers, routes, use_cases, wire, wms
+from services.gateway import clients, cmms, event_handlers, qms, routes, use_cases, wire, wms
 from services.gateway.books import PartnerBooks
 from services.gateway.erp import tryton_postings
 from services.gateway.erp.canonical import ErpSettings
@@ -29,8 +29,7 @@ from services.gateway.wms_books import WmsBooks
 
 def client_of(settings: Settings, plant_id: str) -> TrytonClient:
     erp = settings.erps[plant_id]
-    password = erp.password_file.read_text(encoding="utf-8").strip()
-    return TrytonClient(ErpSettings(plant_id, erp.family, erp.url, erp.database, erp.user, password))
+    return TrytonClient(ErpSettings(plant_id, erp.family, erp.url, erp.database, erp.user, _read(erp.password_file)))
 
 
 def servicers(
@@ -39,8 +38,7 @@ def servicers(
     partners: dict[str, PartnerBooks] = {wire.erp_of(plant_id): TrytonBooks(erp) for plant_id, erp in erps.items()}
     settings = kit.settings
     if settings.wms_url and settings.wms_api_key_file:
-        api_key = settings.wms_api_key_file.read_text(encoding="utf-8").strip()
-        partners[wire.WMS] = WmsBooks(settings.wms_url, api_key)
+        partners[wire.WMS] = WmsBooks(settings.wms_url, _read(settings.wms_api_key_file))
     add_GatewayServiceServicer_to_server(GatewayService(bindings, partners), server)
     return [gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"].full_name]
 
@@ -53,20 +51,32 @@ def posting_kinds(erps: Mapping[str, TrytonClient], kit: Kit) -> Mapping[tuple[s
     }
     settings = kit.settings
     if settings.wms_url and settings.wms_api_key_file:
-        api_key = settings.wms_api_key_file.read_text(encoding="utf-8").strip()
-        made = wms.posting_kinds(settings.wms_url, api_key)
+        made = wms.posting_kinds(settings.wms_url, _read(settings.wms_api_key_file))
         kinds |= {(wire.WMS, kind): maker for kind, maker in made.items()}
+    if settings.qms_url and settings.qms_api_key_file:
+        made = qms.posting_kinds(settings.qms_url, _read(settings.qms_api_key_file))
+        kinds |= {(wire.QMS, kind): maker for kind, maker in made.items()}
+    if settings.cmms_url and settings.cmms_api_key_file:
+        made = cmms.posting_kinds(cmms.client_of(settings.cmms_url, _read(settings.cmms_api_key_file)))
+        kinds |= {(wire.CMMS, kind): maker for kind, maker in made.items()}
     return kinds
+
+
+def _read(secret: Path) -> str:
+    return secret.read_text(encoding="utf-8").strip()
 
 
 def loops(erps: Mapping[str, TrytonClient], bindings: Mapping[str, Binding], kit: Kit) -> Iterable[Awaitable[None]]:
     settings: Settings = kit.settings
-    called = clients.connect(settings.master_data, settings.production, settings.inventory)
+    addresses = settings.master_data, settings.production, settings.inventory, settings.quality, settings.maintenance
+    called = clients.connect(*addresses)
     for plant_id, client in erps.items():
         yield Follower(kit, called, client, bindings[plant_id]).serve()
     if settings.webhook_listen and settings.webhook_secret_file:
-        secret = settings.webhook_secret_file.read_text(encoding="utf-8").strip()
-        yield routes.serve(called, settings.webhook_listen, secret)
+        yield routes.serve(called, settings.webhook_listen, _read(settings.webhook_secret_file))
+    if settings.cmms_url and settings.cmms_api_key_file and called.maintenance is not None:
+        http = cmms.client_of(settings.cmms_url, _read(settings.cmms_api_key_file))
+        yield cmms.CmmsFollower(kit, http, called.maintenance).serve()
 
 
 def main() -> None:

@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
+from isthmus.quality.v1.quality_service_pb2_grpc import QualityServiceStub
 
-DEADLINE = 5.0  # seconds for a call
-OPTIONS = (("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_permit_without_calls", 1))
+DEADLINE = 5.0  # seconds for a call, its retries in it
+RETRY = {  # as protos/README.md asks of callers: every call carries its business key
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+            },
+        }
+    ]
+}
+OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.enable_retries", 1),
+    ("grpc.service_config", json.dumps(RETRY)),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
+    """`quality` and `maintenance` are None where the settings name none."""
+
     master_data: Any
     production: Any
     inventory: Any
+    quality: Any = None
+    maintenance: Any = None
 
 
-def connect(master_data: str, production: str, inventory: str) -> Clients:
-    """Channels connect when they are first used, and again by themselves."""
+def channel(address: str) -> grpc.aio.Channel:
+    """Connects when it is first used, and again by itself."""
+    return grpc.aio.insecure_channel(address, options=OPTIONS)
+
+
+def connect(master_data: str, production: str, inventory: str, quality: str = "", maintenance: str = "") -> Clients:
     return Clients(
-        MasterDataServiceStub(grpc.aio.insecure_channel(master_data, options=OPTIONS)),
-        ProductionServiceStub(grpc.aio.insecure_channel(production, options=OPTIONS)),
-        InventoryServiceStub(grpc.aio.insecure_channel(inventory, options=OPTIONS)),
+        MasterDataServiceStub(channel(master_data)),
+        ProductionServiceStub(channel(production)),
+        InventoryServiceStub(channel(inventory)),
+        QualityServiceStub(channel(quality)) if quality else None,
+        MaintenanceServiceStub(channel(maintenance)) if maintenance else None,
     )

@@ -9,13 +9,13 @@ from isthmus.inventory.v1.inventory_events_pb2 import (
     ShipmentAdvised,
     ShipmentConfirmed,
 )
-from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded
+from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
     WorkOrderCompleted,
 )
-from isthmus.quality.v1.quality_events_pb2 import DispositionDecided
+from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionOpened, NonconformanceOpened
 from servicekit.facts import Do, EventMeta, consumes
 from services.gateway import use_cases, wire
 
@@ -61,13 +61,13 @@ def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> Do:
 
 @consumes(LotHeld)
 def hold_in_erp(event: LotHeld, meta: EventMeta) -> Do:
-    """When a lot is held, set it aside in the ERP."""
+    """When a lot is held, set it aside in the ERP, and let the warehouse pick it for nobody."""
     return Do(use_cases.hold_in_erp, wire.hold(event, meta))
 
 
 @consumes(LotReleased)
 def release_in_erp(event: LotReleased, meta: EventMeta) -> Do:
-    """When no hold of a lot stands any more, put it back in the ERP's storage."""
+    """When no hold of a lot stands any more, put it back in the ERP's storage, and let the warehouse pick it."""
     return Do(use_cases.release_in_erp, wire.release(event, meta))
 
 
@@ -89,3 +89,23 @@ def record_downtime(event: DowntimeRecorded, meta: EventMeta) -> Do | None:
     if not event.downtime.stops_line:
         return None
     return Do(use_cases.ask_erp, wire.record_downtime(event, meta))
+
+
+@consumes(InspectionOpened)
+def ask_verdict(event: InspectionOpened, meta: EventMeta) -> Do | None:
+    """When a lot is at a checkpoint that needs the QMS's word, ask for it."""
+    if not event.inspection.test_specification.needs_verdict:
+        return None
+    return Do(use_cases.ask_partner, wire.ask_verdict(event, meta))
+
+
+@consumes(NonconformanceOpened)
+def open_case(event: NonconformanceOpened, meta: EventMeta) -> Do:
+    """When a lot failed, open a case in the QMS."""
+    return Do(use_cases.ask_partner, wire.open_case(event, meta))
+
+
+@consumes(WorkRequestOpened)
+def open_work_request(event: WorkRequestOpened, meta: EventMeta) -> Do:
+    """When a machine asks for work, open it in the CMMS."""
+    return Do(use_cases.ask_partner, wire.open_work_request(event, meta))

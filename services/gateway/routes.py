@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import grpc
 import structlog
 import uvicorn
@@ -12,12 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
+from isthmus.quality.v1.quality_service_pb2 import RecordVerdictRequest
 from servicekit.errors import from_rpc_error
+from services.gateway import qms, wms
 from services.gateway.clients import DEADLINE, Clients
-from services.gateway.wms import WebhookUnreadable, read_webhook
+from services.gateway.wms import WebhookUnreadable
 
 log = structlog.get_logger()
 BODY_MOST = 262_144
+Asked = ConfirmReceiptRequest | ConfirmShipmentRequest | RecordVerdictRequest
 # What a partner is told: try again (its noun is on the way, or we are away), or never.
 STATUS = {
     grpc.StatusCode.NOT_FOUND: 503,
@@ -32,12 +38,18 @@ STATUS = {
 
 
 class Webhooks:
-    """Takes the WMS's webhooks. At least once there, once here: inventory knows the document."""
+    """Takes the webhooks of WMS and QMS. At least once there, once here: who is called knows the document."""
 
     def __init__(self, clients: Clients, secret: str) -> None:
         self._clients, self._webhook = clients, Webhook(secret)
 
     async def wms(self, request: Request) -> Response:
+        return await self._take(request, wms.read_webhook)
+
+    async def qms(self, request: Request) -> Response:
+        return await self._take(request, qms.read_webhook)
+
+    async def _take(self, request: Request, read: Callable[[bytes], Asked | None]) -> Response:
         raw = b""
         async for part in request.stream():
             raw += part
@@ -49,21 +61,24 @@ class Webhooks:
             log.warning("webhook refused", reason="WEBHOOK_SIGNATURE_INVALID", text=str(error))
             return _refused(401, "WEBHOOK_SIGNATURE_INVALID", str(error))
         try:
-            asked = read_webhook(raw)
+            asked = read(raw)
         except WebhookUnreadable as error:
             return _refused(400, error.reason, str(error))
         return await self._ask(asked) if asked is not None else JSONResponse({"taken": False})
 
-    async def _ask(self, asked: ConfirmReceiptRequest | ConfirmShipmentRequest) -> Response:
-        inventory = self._clients.inventory
-        is_receipt = isinstance(asked, ConfirmReceiptRequest)
-        method = inventory.ConfirmReceipt if is_receipt else inventory.ConfirmShipment
+    async def _ask(self, asked: Asked) -> Response:
         try:
-            answer = await method(asked, timeout=DEADLINE)
+            answer = await self._method(asked)(asked, timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             code, reason, _ = from_rpc_error(error)
             return _refused(STATUS.get(code, 500), reason or code.name, error.details() or "")
         return JSONResponse({"taken": True, "replayed": answer.replayed})
+
+    def _method(self, asked: Asked) -> Any:
+        if isinstance(asked, RecordVerdictRequest):
+            return self._clients.quality.RecordVerdict
+        inventory = self._clients.inventory
+        return inventory.ConfirmReceipt if isinstance(asked, ConfirmReceiptRequest) else inventory.ConfirmShipment
 
 
 def _refused(status: int, reason: str, text: str) -> Response:
@@ -74,7 +89,11 @@ def _refused(status: int, reason: str, text: str) -> Response:
 async def serve(clients: Clients, listen: str, secret: str) -> None:
     """Run until cancelled."""
     host, port = listen.rsplit(":", 1)
-    app = Starlette(routes=[Route("/webhooks/wms", Webhooks(clients, secret).wms, methods=["POST"])])
+    webhooks = Webhooks(clients, secret)
+    routes = [Route("/webhooks/wms", webhooks.wms, methods=["POST"])]
+    if clients.quality is not None:
+        routes.append(Route("/webhooks/qms", webhooks.qms, methods=["POST"]))
+    app = Starlette(routes=routes)
     config = uvicorn.Config(app, host=host, port=int(port), log_level="warning", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
     server.config.load()

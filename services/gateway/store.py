@@ -8,6 +8,7 @@ from servicekit.use_case import Store
 from services.gateway.domain.erp_inspection import ErpInspection
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
+from services.gateway.domain.partner_feed import PartnerFeed
 
 ERP_ORDERS = Rows(
     table(
@@ -45,6 +46,14 @@ ERP_FEEDS = Rows(
     key=("plant_id",),
     from_row=lambda r: ErpFeed(r.plant_id, r.watermark, r.release),
     to_row=lambda f: {"plant_id": f.plant_id, "watermark": f.watermark, "release": f.release},
+)
+
+PARTNER_FEEDS = Rows(
+    table("partner_feeds", "partner_id watermark"),
+    PartnerFeed,
+    key=("partner_id",),
+    from_row=lambda r: PartnerFeed(r.partner_id, r.watermark),
+    to_row=lambda f: {"partner_id": f.partner_id, "watermark": f.watermark},
 )
 
 HELD_LOTS = Rows(
@@ -98,4 +107,4 @@ ERP_INSPECTIONS = Rows(
     },
 )
 
-STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS, HELD_LOTS, ERP_INSPECTIONS))
+STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS, PARTNER_FEEDS, HELD_LOTS, ERP_INSPECTIONS))

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from servicekit.postings import PostingOutcome
-from servicekit.use_case import Decision, Fact, Seen, UseCase
+from servicekit.use_case import Decision, Fact, PlannedPosting, Seen, UseCase
 from services.gateway import wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
-from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS
+from services.gateway.domain.partner_feed import PartnerFeed
+from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS, PARTNER_FEEDS
 
 # --- what an ERP said
 
@@ -57,6 +58,19 @@ def decide_advance(seen: Seen, command: wire.AdvanceErp, now: datetime) -> Decis
 
 advance_erp = UseCase(
     name="advance_erp", loads=lambda c, seen: [ERP_FEEDS.key(c.plant_id)], decide=decide_advance, is_traced=False
+)
+
+
+def decide_advance_partner(seen: Seen, command: PartnerFeed, now: datetime) -> Decision:
+    """Remember how far a partner is heard."""
+    return Decision(changed=[command])
+
+
+advance_partner = UseCase(
+    name="advance_partner",
+    loads=lambda c, seen: [PARTNER_FEEDS.key(c.partner_id)],
+    decide=decide_advance_partner,
+    is_traced=False,
 )
 
 
@@ -136,7 +150,20 @@ posting_outcome = UseCase(name="posting_outcome", loads=lambda c, seen: [], deci
 # --- holds, inspections and maintenance
 
 
+def _with_warehouse(decision: Decision, posting: PlannedPosting | None, traceparent: str) -> Decision:
+    """The warehouse is asked whatever the ERP has to do with it."""
+    if posting is None:
+        return decision
+    postings = [posting, *decision.postings]
+    return replace(decision, postings=postings, moot="", traceparent=decision.traceparent or traceparent)
+
+
 def decide_hold(seen: Seen, command: wire.HoldInErp, now: datetime) -> Decision:
+    """Let the warehouse pick a lot for nobody, and set it aside in the ERP."""
+    return _with_warehouse(_hold_in_erp(seen, command), command.block, command.traceparent)
+
+
+def _hold_in_erp(seen: Seen, command: wire.HoldInErp) -> Decision:
     """Set a lot aside in the ERP: at once, or when its order is complete there, for before that it has none of it."""
     said = command.lot
     if seen.get(ERP_FEEDS.shared(said.plant_id)) is None:
@@ -167,6 +194,11 @@ hold_in_erp = UseCase(
 
 
 def decide_release_lot(seen: Seen, command: wire.ReleaseInErp, now: datetime) -> Decision:
+    """Let the warehouse pick a lot again, and put it back in the ERP's storage."""
+    return _with_warehouse(_release_in_erp(seen, command), command.unblock, command.traceparent)
+
+
+def _release_in_erp(seen: Seen, command: wire.ReleaseInErp) -> Decision:
     """No hold stands any more: the lot goes back to storage, if the ERP was asked to set it aside."""
     if not command.is_available:
         return Decision(moot="another hold stands")

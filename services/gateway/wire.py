@@ -17,7 +17,7 @@ from isthmus.inventory.v1.inventory_events_pb2 import (
     ShipmentAdvised,
     ShipmentConfirmed,
 )
-from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded
+from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
@@ -25,7 +25,7 @@ from isthmus.production.v1.production_events_pb2 import (
     WorkOrderTotals,
 )
 from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
-from isthmus.quality.v1.quality_events_pb2 import DispositionDecided
+from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionOpened, NonconformanceOpened
 from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
 from servicekit.postings import Posting, PostingOutcome
@@ -36,9 +36,12 @@ from services.gateway.domain.erp_order import ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
-WMS = "wms"
-ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt"})
-LOT_KINDS = frozenset({"hold_lot", "release_lot", "record_inspection"})  # of an order, where one made the lot
+WMS, QMS, CMMS = "wms", "qms", "cmms"
+OPEN_WORK_REQUEST = "open_work_request"  # maintenance hears the answer by this name
+ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt", "ask_verdict", "open_case"})
+LOT_KINDS = frozenset(
+    {"hold_lot", "release_lot", "record_inspection", "block_lot"}
+)  # of an order, where one made the lot
 
 
 def erp_of(plant_id: str) -> str:
@@ -187,6 +190,40 @@ def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> AskPartner:
     return AskPartner(planned, meta.traceparent)
 
 
+def _block_lot(event: LotHeld | LotReleased, meta: EventMeta) -> PlannedPosting:
+    """The fact's own id makes each word about a lot a document of its own."""
+    said = event.hold
+    is_blocked = isinstance(event, LotHeld)
+    payload = erp_postings_pb2.BlockLot(
+        plant_id=said.plant_id,
+        item_id=said.item_id,
+        lot_id=said.lot_id,
+        is_blocked=is_blocked,
+        reason=said.hold_reason if is_blocked else said.release_reason,
+    )
+    return PlannedPosting(WMS, "block_lot", said.plant_id, meta.order_key, meta.event_id, payload)
+
+
+def ask_verdict(event: InspectionOpened, meta: EventMeta) -> AskPartner:
+    said = event.inspection
+    key = said.inspection_id
+    return AskPartner(
+        PlannedPosting(QMS, "ask_verdict", said.plant_id, said.work_order_id, key, said), meta.traceparent
+    )
+
+
+def open_case(event: NonconformanceOpened, meta: EventMeta) -> AskPartner:
+    said = event.nonconformance
+    key = said.nonconformance_id
+    return AskPartner(PlannedPosting(QMS, "open_case", said.plant_id, said.work_order_id, key, said), meta.traceparent)
+
+
+def open_work_request(event: WorkRequestOpened, meta: EventMeta) -> AskPartner:
+    said = event.work_request
+    planned = PlannedPosting(CMMS, OPEN_WORK_REQUEST, said.plant_id, meta.order_key, said.work_request_id, said)
+    return AskPartner(planned, meta.traceparent)
+
+
 def _order_of(posting: Posting) -> str:
     is_order = posting.kind in ORDER_KINDS or (posting.kind in LOT_KINDS and not posting.order_key.startswith("lot:"))
     return posting.order_key if is_order else ""
@@ -233,6 +270,7 @@ class HoldInErp:
 
     lot: HeldLot
     traceparent: str
+    block: PlannedPosting | None = None  # the warehouse's part of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +284,7 @@ class ReleaseInErp:
     release_reason: str
     is_available: bool
     traceparent: str
+    unblock: PlannedPosting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +304,7 @@ def hold(event: LotHeld, meta: EventMeta) -> HoldInErp:
     lot = HeldLot(
         said.plant_id, said.item_id, said.lot_id, said.work_order_id, quantity, said.hold_reason, True, False, 0
     )
-    return HoldInErp(lot, meta.traceparent)
+    return HoldInErp(lot, meta.traceparent, _block_lot(event, meta))
 
 
 def release(event: LotReleased, meta: EventMeta) -> ReleaseInErp:
@@ -278,6 +317,7 @@ def release(event: LotReleased, meta: EventMeta) -> ReleaseInErp:
         said.release_reason,
         event.is_available,
         meta.traceparent,
+        _block_lot(event, meta) if event.is_available else None,
     )
 
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import httpx
 
-from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment
+from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment, BlockLot
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
 from servicekit.domain import BusinessKey, DomainError, Kind
-from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
+from servicekit.postings import Found, Posting, PostingKind
 from servicekit.wire import key_message, timestamp
+from services.gateway.partner_http import TIMEOUT, PartnerStep, call
 
 UNITS = {"C62": "EA", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
 CODES = {unit: code for code, unit in UNITS.items()}
-SETTLE = timedelta(seconds=12)
-TIMEOUT = 4.0
 
 
 class WebhookUnreadable(DomainError):
@@ -28,47 +27,18 @@ class WebhookUnreadable(DomainError):
     reason, kind = "WEBHOOK_UNREADABLE", Kind.INVALID
 
 
-class WmsStep:
-    """One kind of document at the WMS. It keeps our reference and answers the same for the same: look, then ask."""
+class WmsStep(PartnerStep):
+    """One kind of document at the WMS."""
 
-    settle_time = SETTLE
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-
-    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
-        raise NotImplementedError
-
-    async def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **more)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Away(str(error)) from error
-        except httpx.HTTPError as error:
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
-        if answer.is_server_error:
-            raise NoAnswer(f"HTTP {answer.status_code}")
-        body: dict[str, Any] = answer.json()
-        if answer.is_client_error:
-            raise Refused("WMS_REFUSED", str(body.get("error") or answer.status_code))
-        return body
+    partner = "wms"
 
     async def find(self, posting: Posting) -> Found | None:
         path, _ = self.document(posting)
-        items = (await self.call("GET", path, params={"clientReference": posting.key}))["items"]
-        if not items:
+        body = await call(self._http, self.partner, "GET", path, params={"clientReference": posting.key})
+        if not body["items"]:
             return None
-        return Found(str(items[0]["id"]), is_booked=True, answer={"wms_document": str(items[0]["id"])})
-
-    async def draft(self, posting: Posting) -> str:
-        return ""
-
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        path, body = self.document(posting)
-        await self.call("POST", path, json=body)
-
-    async def read(self, posting: Posting, foreign_id: str) -> Found:
-        return await self.find(posting) or Found("", is_booked=False)
+        number = str(body["items"][0]["id"])
+        return Found(number, is_booked=True, answer={"wms_document": number})
 
 
 class AnnouncesReceipt(WmsStep):
@@ -104,10 +74,30 @@ class AnnouncesShipment(WmsStep):
         return "/v2/outbound-orders", body
 
 
+class BlocksLot(WmsStep):
+    """The lot is picked for nobody until it is unblocked."""
+
+    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        said: BlockLot = posting.payload
+        body = {
+            "site": said.plant_id,
+            "clientReference": posting.key,
+            "sku": said.item_id,
+            "lot": said.lot_id,
+            "blocked": said.is_blocked,
+            "reason": said.reason,
+        }
+        return "/v2/lot-blocks", body
+
+
 def posting_kinds(url: str, api_key: str) -> Mapping[str, PostingKind]:
     """What the gateway can ask the WMS for."""
     http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, headers={"x-api-key": api_key})
-    return {"announce_receipt": AnnouncesReceipt(http), "announce_shipment": AnnouncesShipment(http)}
+    return {
+        "announce_receipt": AnnouncesReceipt(http),
+        "announce_shipment": AnnouncesShipment(http),
+        "block_lot": BlocksLot(http),
+    }
 
 
 def read_webhook(body: bytes) -> ConfirmReceiptRequest | ConfirmShipmentRequest | None:

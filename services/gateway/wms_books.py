@@ -13,7 +13,8 @@ from servicekit import clock
 from servicekit.domain import Quantity
 from servicekit.postings import Away, NoAnswer
 from services.gateway.books import Booking
-from services.gateway.wms import CODES, TIMEOUT
+from services.gateway.partner_http import TIMEOUT
+from services.gateway.wms import CODES
 
 # Kinds of documents in the order of their places; a place is the number times this many, plus the kind's.
 KINDS = ("inbound-notices", "adjustments", "outbound-orders")

@@ -70,15 +70,15 @@ def decide_book(seen: Seen, command: wire.BookConfirmation, now: datetime) -> De
     booked = _post(seen, lines)
     changed: list[object] = [*lines, *booked]
     facts = [_order_fact(wire.inventory_moved(command.document_id, command.work_order_id, lines), command)]
-    if command.output is not None:
-        facts.append(_order_fact(wire.output_stored(command, command.output), command))
     if command.output is not None and command.output_lot_id:
         name = command.plant_id, command.item_id, command.output_lot_id
         known = seen.get(LOTS.key(*name))
         lot = known or Lot(*name, command.work_order_id, seen.traceparent, now)
         lot, held, said = hold_output(seen, command, lot, now, booked)
         changed += [*([lot] if lot != known else []), *held]
-        facts += said
+        facts += said  # before the output is announced: nobody picks it in between
+    if command.output is not None:
+        facts.append(_order_fact(wire.output_stored(command, command.output), command))
     return Decision(changed=changed, facts=facts)
 
 

@@ -184,9 +184,10 @@ def complete_work_request(request: maintenance_service_pb2.CompleteWorkRequestRe
 
 def accept(event: PostingAcknowledged) -> AcceptWorkRequest | None:
     """None: the gateway asked for something else."""
-    if event.posting_kind != OPEN_WORK_REQUEST:
+    named = next((figure.value for figure in event.figures if figure.name == "work_request"), "")
+    if event.posting_kind != OPEN_WORK_REQUEST or not named:
         return None
-    return AcceptWorkRequest(event.work_order_id, event.foreign_number)
+    return AcceptWorkRequest(named, event.foreign_number)
 
 
 def report_state(event: MachineStateReported) -> ReportState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.edge.v1.edge_events_pb2 import HistorianEvidenceReported, LabResultReported, SampleTaken
+from isthmus.gateway.v1.gateway_events_pb2 import PostingAcknowledged
 from isthmus.production.v1.production_events_pb2 import OperationConfirmed
 from servicekit.facts import Do, EventMeta, consumes
 from services.quality import use_cases, wire
@@ -33,3 +34,10 @@ def record_evidence(event: HistorianEvidenceReported, meta: EventMeta) -> Do:
     """When the plant's historian was asked, take what it showed."""
     command = wire.evidence_reported(event, meta)
     return Do(use_cases.record_historian_evidence, command, is_document=meta.business_key is not None)
+
+
+@consumes(PostingAcknowledged)
+def note_case(event: PostingAcknowledged, meta: EventMeta) -> Do | None:
+    """When the QMS has a case, note its number."""
+    command = wire.note_case(event)
+    return Do(use_cases.note_case, command) if command is not None else None

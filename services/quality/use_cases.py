@@ -255,3 +255,21 @@ def _advance(  # the one way in which evidence becomes a disposition
         cased = events.NonconformanceOpened(nonconformance=wire.nonconformance_message(opened))
         facts.append(wire.inspection_fact(cased, after, at, **more))
     return Decision(changed=changed, facts=facts, answer=answers(inspection=told), traceparent=after.traceparent)
+
+
+# --- cases
+
+
+def decide_note_case(seen: Seen, command: wire.NoteCase, now: datetime) -> Decision:
+    """The QMS has a case, under its own number."""
+    known = seen.get(NONCONFORMANCES.key(command.nonconformance_id))
+    if known is None or known.qms_case_number == command.qms_case_number:
+        return Decision(moot="no case of ours, or known already")
+    return Decision(changed=[replace(known, qms_case_number=command.qms_case_number)])
+
+
+note_case = UseCase(
+    name="note_case",
+    loads=lambda c, seen: [NONCONFORMANCES.key(c.nonconformance_id)],
+    decide=decide_note_case,
+)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from isthmus.edge.v1.edge_events_pb2 import HistorianEvidenceReported, LabResultReported, SampleTaken
+from isthmus.gateway.v1.gateway_events_pb2 import PostingAcknowledged
 from isthmus.production.v1.production_events_pb2 import OperationConfirmed
 from isthmus.quality.v1 import (
     inspection_pb2,
@@ -113,6 +114,14 @@ class RecordVerdict:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True)
+class NoteCase:
+    """The QMS has a nonconformance, under its own number."""
+
+    nonconformance_id: str
+    qms_case_number: str
+
+
 # --- requests and facts that come in
 
 
@@ -208,6 +217,12 @@ def _evidence(said: inspection_pb2.HistorianEvidence) -> HistorianEvidence:
         said.dwell_duration.ToTimedelta(),
         tuple(Gap(time_of(gap.start_time), time_of(gap.end_time)) for gap in said.gaps),
     )
+
+
+def note_case(event: PostingAcknowledged) -> NoteCase | None:
+    """None: the gateway asked for something else."""
+    named = next((figure.value for figure in event.figures if figure.name == "nonconformance"), "")
+    return NoteCase(named, event.foreign_number) if named else None
 
 
 def record_verdict(request: quality_service_pb2.RecordVerdictRequest) -> RecordVerdict:

@@ -54,8 +54,8 @@ def standing(nouns: Any) -> set[Cause]:
 
 def test_output_of_an_inspected_item_is_held_with_what_was_booked() -> None:
     decision = use_cases.decide_book(seen(STORE, INSPECTED), a_booking(), NOW)
-    assert facts_of(decision) == ["InventoryMoved", "OutputStored", "LotHeld"]
-    held: Any = decision.facts[-1].data
+    assert facts_of(decision) == ["InventoryMoved", "LotHeld", "OutputStored"]
+    held: Any = decision.facts[1].data
     assert [stock.quantity.value for stock in held.stocks] == ["4"]
     assert standing(decision.changed) == {Cause.INSPECTION_PENDING}
     assert any(isinstance(noun, AllocationMark) for noun in decision.changed)

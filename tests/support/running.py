@@ -21,6 +21,8 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("master_data", "production", "inventory", "quality", "maintenance", "gateway")
+PARTNERS = ("qms", "cmms")
+EQUIPMENT = ("EQ-100", "EQ-200")
 
 
 class Hub:
@@ -35,9 +37,10 @@ class Hub:
     ) -> None:
         self.home, self.plants = home, plants
         self.broker = broker or Broker(home / "broker")
-        self.ports = {name: free_port() for name in (*NAMES, "webhooks")}
+        self.ports = {name: free_port() for name in (*NAMES, *PARTNERS, "webhooks")}
         self.urls = {name: database_url(name) for name in NAMES}
         self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+        self.partner_key = secrets.token_urlsafe(16)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def address(self, name: str) -> str:
@@ -45,8 +48,7 @@ class Hub:
 
     def _environment(self, replica: str) -> dict[str, str]:
         name = replica.split(".", maxsplit=1)[0]
-        secret = self.home / "webhook_secret"
-        secret.write_text(self.webhook_secret)
+        secret, key = self._secrets()
         settings = {
             "DATABASE_URL": self.urls[name],
             "NATS_URL": self.broker.url,
@@ -60,10 +62,36 @@ class Hub:
                 "PRODUCTION": self.address("production"),
                 "INVENTORY": self.address("inventory"),
                 "ERPS": json.dumps({}),
+                "QUALITY": self.address("quality"),
+                "MAINTENANCE": self.address("maintenance"),
+                "QMS_URL": f"http://{self.address('qms')}",
+                "QMS_API_KEY_FILE": str(key),
+                "CMMS_URL": f"http://{self.address('cmms')}",
+                "CMMS_API_KEY_FILE": str(key),
                 "WEBHOOK_LISTEN": self.address("webhooks"),
                 "WEBHOOK_SECRET_FILE": str(secret),
             }
         return {f"{name.upper()}_{key}": value for key, value in settings.items()}
+
+    def _secrets(self) -> tuple[Path, Path]:
+        secret, key = self.home / "webhook_secret", self.home / "partner_key"
+        secret.write_text(self.webhook_secret)
+        key.write_text(self.partner_key)
+        return secret, key
+
+    def start_partner(self, name: str) -> None:
+        """A partner's simulator; it keeps what it was told when it is killed."""
+        secret, key = self._secrets()
+        command = [sys.executable, "-m", f"simulators.{name}", "--port", str(self.ports[name])]
+        command += ["--state", str(self.home / name), "--api-key-file", str(key)]
+        if name == "qms":
+            command += ["--webhook-url", f"http://{self.address('webhooks')}/webhooks/qms"]
+            command += ["--webhook-secret-file", str(secret)]
+        else:
+            command += ["--equipment", *EQUIPMENT]
+        log = (self.home / f"{name}.log").open("ab")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "libs")}
+        self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
 
     def start(self, name: str) -> None:
         self.ports.setdefault(name, free_port())
@@ -105,6 +133,8 @@ def running_hub(home: Path, database_url: Callable[[str], str]) -> Iterator[Hub]
     hub = Hub(home, database_url)
     hub.broker.start()
     try:
+        for partner in PARTNERS:
+            hub.start_partner(partner)
         for name in NAMES:
             hub.start(name)
         hub.wait_ready(*NAMES)

@@ -372,3 +372,37 @@ class RecordDowntime(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordDowntime: _TypeAlias = RecordDowntime  # noqa: Y015
+
+@_typing.final
+class BlockLot(_message.Message):
+    """Let the warehouse pick a lot for nobody, or for everybody again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    IS_BLOCKED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    is_blocked: _builtins.bool
+    reason: _builtins.str
+    """In plant words."""
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        is_blocked: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_blocked", b"is_blocked", "item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockLot: _TypeAlias = BlockLot  # noqa: Y015
