@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 
@@ -22,20 +23,27 @@ from services.edge_bridge.driver import (
     LaboratoryDriver,
     LineDriver,
     MesDriver,
+    SignalDriver,
 )
 from services.edge_bridge.drivers.influx_historian import InfluxHistorian, Place
 from services.edge_bridge.drivers.lims_files import LimsFiles
+from services.edge_bridge.drivers.modbus_signals import ModbusSignals
 from services.edge_bridge.drivers.opc_ua import OpcUaLine
+from services.edge_bridge.drivers.opcua_signals import OpcUaSignals
 from services.edge_bridge.drivers.rest_mes import RestMes
 from services.edge_bridge.drivers.staging_mes import StagingMes
 from services.edge_bridge.lims_map import LimsMap, load_map
 from services.edge_bridge.rpc import EdgeService
 from services.edge_bridge.settings import Settings
+from services.edge_bridge.signal_map import SignalMap, load_signal_map
 from services.edge_bridge.store import STORE
 from services.edge_bridge.tag_map import TAG_MAPS
 
+M = TypeVar("M")
+Driver = MesDriver | LineDriver | LaboratoryDriver | HistorianDriver | SignalDriver
 
-def connectors_of(settings: Settings, lims_map: LimsMap | None) -> Connectors:
+
+def connectors_of(settings: Settings, lims_map: LimsMap | None, signals: SignalMap | None) -> Connectors:
     """What the settings connect this bridge to."""
     mes_id, line_id = f"mes-{settings.plant_id}", f"line-{settings.plant_id}"
     mes: MesDriver
@@ -47,9 +55,25 @@ def connectors_of(settings: Settings, lims_map: LimsMap | None) -> Connectors:
     if settings.line_url:
         line = OpcUaLine(line_id, settings.line_url, TAG_MAPS[settings.line_tag_map], settings.line_stations)
     laboratory, historian = evidence_sources_of(settings, lims_map)
-    named = [(mes_id, mes), (line_id, line), (settings.laboratory_id, laboratory), (historian_id(settings), historian)]
+    machines = machines_of(settings, signals)
+    named: list[tuple[str, Driver | None]] = [(mes_id, mes), (line_id, line), (settings.laboratory_id, laboratory)]
+    named += [(historian_id(settings), historian), (machines_id(settings), machines)]
     health = {name: Health(name, driver.name) for name, driver in named if driver is not None}
-    return Connectors(mes, line, laboratory, historian, health)
+    return Connectors(mes, line, laboratory, historian, machines, signals, health)
+
+
+def machines_id(settings: Settings) -> str:
+    return f"machines-{settings.plant_id}"
+
+
+def machines_of(settings: Settings, signals: SignalMap | None) -> SignalDriver | None:
+    """The machines' signals, where the plant has them."""
+    if not settings.signal_address or signals is None:
+        return None
+    if settings.signal_driver == "opc_ua":
+        return OpcUaSignals(machines_id(settings), settings.signal_address, signals)
+    host, _, port = settings.signal_address.rpartition(":")
+    return ModbusSignals(machines_id(settings), host, int(port), signals)
 
 
 def historian_id(settings: Settings) -> str:
@@ -70,14 +94,14 @@ def evidence_sources_of(
     return laboratory, historian
 
 
-def lims_map_of(settings: Settings) -> LimsMap | None:
-    """The laboratory's words; a file that can't be used stops the start, with every problem of it."""
-    if settings.lims_map_file is None:
+def read_map(path: Path | None, setting: str, load_it: Callable[[Path], M]) -> M | None:
+    """A map of the plant's words or places; a file that can't be used stops the start, with every problem of it."""
+    if path is None:
         return None
     try:
-        return load_map(settings.lims_map_file)
+        return load_it(path)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"EDGE_BRIDGE_LIMS_MAP_FILE: {error}\n")
+        sys.stderr.write(f"EDGE_BRIDGE_{setting}: {error}\n")
         raise SystemExit(2) from None
 
 
@@ -95,8 +119,9 @@ def posting_kinds(connectors: Connectors, kit: Kit) -> Mapping[tuple[str, str], 
 
 def main() -> None:
     settings = load(Settings)
-    lims_map = lims_map_of(settings)
-    connectors = connectors_of(settings, lims_map)
+    lims_map = read_map(settings.lims_map_file, "LIMS_MAP_FILE", load_map)
+    signals = read_map(settings.signal_map_file, "SIGNAL_MAP_FILE", load_signal_map)
+    connectors = connectors_of(settings, lims_map, signals)
     laboratory = [connectors.laboratory.connector_id] if connectors.laboratory is not None else []
     service = Service(
         store=STORE,

@@ -10,7 +10,9 @@ from typing import Protocol
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.postings import PostingKind
 from services.edge_bridge.domain.evidence import HistorianRead, Reading
+from services.edge_bridge.domain.machine import Look
 from services.edge_bridge.domain.station import StationState
+from services.edge_bridge.signal_map import SignalMap
 
 
 class DriverAway(Exception):
@@ -103,6 +105,16 @@ class HistorianDriver(Protocol):
         """What it has of the window, good or bad. Raises DriverAway."""
 
 
+class SignalDriver(Protocol):
+    """Machines whose signals are read again and again."""
+
+    connector_id: str
+    name: str
+
+    async def looks(self) -> Sequence[Look]:
+        """Every machine once. Raises DriverAway."""
+
+
 @dataclass(slots=True)
 class Health:
     """How a connector does, for the status page."""
@@ -122,4 +134,6 @@ class Connectors:
     line: LineDriver | None
     laboratory: LaboratoryDriver | None = None
     historian: HistorianDriver | None = None
+    machines: SignalDriver | None = None
+    signals: SignalMap | None = None
     health: dict[str, Health] = field(default_factory=dict)

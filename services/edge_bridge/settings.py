@@ -22,6 +22,11 @@ class Settings(ServiceSettings):
     line_tag_map: str = Field("stations", description="Name of the line's tag map")
     line_stations: int = Field(3, description="How many stations the line has")
 
+    signal_driver: str = Field("modbus", pattern="^(modbus|opc_ua)$", description="modbus or opc_ua")
+    signal_address: str = Field("", description="host:port, or OPC UA endpoint, of the machines' signals; empty: none")
+    signal_map_file: Path | None = Field(None, description="Where the machines' signals live, as JSON")
+    signal_poll_seconds: float = Field(1.0, gt=0, description="How often they are read")
+
     # --- laboratory and historian
 
     lims_folder: Path | None = Field(None, description="Folder shared with the laboratory's system; absent: none")
@@ -42,9 +47,11 @@ class Settings(ServiceSettings):
             raise ValueError(f"{value} is no time zone") from error
 
     @model_validator(mode="after")
-    def _laboratory_is_whole(self) -> Settings:
+    def _groups_are_whole(self) -> Settings:
         if self.lims_folder is not None and not (self.lims_map_file and self.time_zone):
             raise ValueError("LIMS_FOLDER needs LIMS_MAP_FILE and TIME_ZONE")
+        if self.signal_address and self.signal_map_file is None:
+            raise ValueError("SIGNAL_ADDRESS needs SIGNAL_MAP_FILE")
         return self
 
     @property

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from servicekit import clock
+from servicekit.domain import plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.edge_bridge.domain.evidence import HistorianRead, Question
+from services.edge_bridge.domain.machine import Machine, MachineState, Stand
 from services.edge_bridge.domain.plant_order import Feed, MesNumber, PlantOrder, WorkOrderUnknown
 from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
@@ -46,6 +49,29 @@ FEEDS = Rows(
     key=("feed_id",),
     from_row=lambda r: Feed(r.feed_id, r.position),
     to_row=lambda f: {"feed_id": f.feed_id, "position": f.position},
+)
+
+MACHINES = Rows(
+    table("machines", "asset_id state measures", "fault_code counter_epoch runtime cycles"),
+    Machine,
+    key=("asset_id",),
+    from_row=lambda r: Machine(
+        r.asset_id,
+        MachineState(r.state),
+        r.fault_code,
+        r.counter_epoch,
+        Stand(r.runtime, r.cycles) if r.runtime is not None else None,
+        {name: Decimal(value) for name, value in json.loads(r.measures).items()},
+    ),
+    to_row=lambda m: {
+        "asset_id": m.asset_id,
+        "state": m.state.value,
+        "fault_code": m.fault_code,
+        "counter_epoch": m.counter_epoch,
+        "runtime": m.stand.runtime if m.stand is not None else None,
+        "cycles": m.stand.cycles if m.stand is not None else None,
+        "measures": json.dumps({name: plain(value) for name, value in m.measures.items()}),
+    },
 )
 
 STATIONS = Rows(
@@ -134,4 +160,4 @@ HISTORIAN_READS = Rows(
     to_row=_row_of_read,
 )
 
-STORE = Store("edge_bridge", (PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS, SAMPLES, HISTORIAN_READS))
+STORE = Store("edge_bridge", (PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS, MACHINES, SAMPLES, HISTORIAN_READS))

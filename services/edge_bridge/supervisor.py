@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import timedelta
 
 import structlog
 
@@ -16,6 +17,8 @@ from servicekit.inbox import Delivery
 from servicekit.run import Kit
 from services.edge_bridge import use_cases, wire
 from services.edge_bridge.domain.evidence import HistorianRead, evidence
+from services.edge_bridge.domain.machine import Machine
+from services.edge_bridge.domain.watch import Watch
 from services.edge_bridge.driver import (
     Connectors,
     DriverAway,
@@ -26,8 +29,10 @@ from services.edge_bridge.driver import (
     MesDriver,
     Observation,
     Sheet,
+    SignalDriver,
 )
-from services.edge_bridge.store import FEEDS, HISTORIAN_READS
+from services.edge_bridge.signal_map import SignalMap
+from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MACHINES
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.2
@@ -134,6 +139,46 @@ def _command(kit: Kit, line: LineDriver, seen: Observation, *, is_first: bool) -
     )
 
 
+# --- machines
+
+
+async def follow_machines(kit: Kit, machines: SignalDriver, signals: SignalMap, health: Health) -> None:
+    """Read the machines' signals for ever; what is worth saying is on disk before they are read again."""
+    known = {m.asset_id: m for m in await kit.database.read(lambda tx: MACHINES.select(tx, "TRUE", ()))}
+    assets = {asset.asset_id: asset for asset in signals.assets}
+    interval, window = timedelta(seconds=signals.counter_seconds), timedelta(seconds=signals.fault_seconds)
+    watches = {
+        name: Watch(known.get(name) or Machine(name), tuple(m.measure for m in asset.measures), interval, window)
+        for name, asset in assets.items()
+    }
+    failures = 0
+    while True:
+        try:
+            looks, now = await machines.looks(), clock.now()
+            for look in looks:
+                worth = watches[look.asset_id].take(look, now)
+                if worth is not None:
+                    modulus, is_late = assets[look.asset_id].counter_modulus, not kit.broker.is_connected
+                    command = wire.ObserveMachine(kit.settings.plant_id, worth, modulus, is_late)
+                    await _until_safe(kit, command)
+            health.is_connected, health.last_error, health.last_record_time, failures = True, "", now, 0
+            await asyncio.sleep(kit.settings.signal_poll_seconds)
+        except DriverAway as fault:
+            failures = await _back_off(health, str(fault), failures)
+
+
+async def _until_safe(kit: Kit, command: wire.ObserveMachine) -> None:
+    """A disk that takes nothing now is waited for: what was taken out of the filter can't be read again."""
+    while True:
+        try:
+            await kit.door.run(use_cases.observe_machine, command)
+        except DomainError as fault:
+            log.warning("machine not observed yet", asset_id=command.worth.look.asset_id, fault=str(fault))
+            await asyncio.sleep(PAUSES[0])
+        else:
+            return
+
+
 # --- laboratory and historian
 
 
@@ -219,4 +264,7 @@ def loops(kit: Kit, connectors: Connectors) -> list[Awaitable[None]]:
         found.append(follow_laboratory(kit, laboratory, connectors.health[laboratory.connector_id]))
     if historian is not None:
         found.append(ask_historian(kit, historian, connectors.health[historian.connector_id]))
+    if connectors.machines is not None and connectors.signals is not None:
+        machines = connectors.machines
+        found.append(follow_machines(kit, machines, connectors.signals, connectors.health[machines.connector_id]))
     return found

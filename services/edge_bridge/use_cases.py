@@ -13,6 +13,7 @@ from servicekit.rows import Key
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
 from services.edge_bridge import wire
 from services.edge_bridge.domain.evidence import HistorianRead
+from services.edge_bridge.domain.machine import Machine
 from services.edge_bridge.domain.plant_order import (
     Feed,
     MesNumber,
@@ -22,7 +23,8 @@ from services.edge_bridge.domain.plant_order import (
 )
 from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
-from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MES_NUMBERS, PLANT_ORDERS, SAMPLES, STATIONS
+from services.edge_bridge.domain.watch import is_worth_saying
+from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MACHINES, MES_NUMBERS, PLANT_ORDERS, SAMPLES, STATIONS
 
 # --- orders to the MES
 
@@ -191,6 +193,37 @@ def _observation_loads(command: wire.ObserveStation, seen: Seen) -> list[Key[Any
 
 
 observe_station = UseCase(name="observe_station", loads=_observation_loads, decide=decide_observation, is_traced=False)
+
+
+# --- machines
+
+
+def decide_machine(seen: Seen, command: wire.ObserveMachine, now: datetime) -> Decision:
+    """Say what is new of a machine, once, also if the process died after the last time."""
+    worth, look = command.worth, command.worth.look
+    known = seen.get(MACHINES.key(look.asset_id)) or Machine(look.asset_id)
+    after, said = known, list[Any]()
+    if worth.is_counter_due:
+        after, advances = after.counted(worth.seen, look.stand, command.modulus)
+        said += [wire.counters_advanced(command, advance) for advance in advances]
+    if is_worth_saying(known, look):
+        after = replace(after, state=look.state, fault_code=look.fault_code)
+        said.append(wire.machine_state_reported(command))
+    said += [wire.faults_reported(command, faults) for faults in worth.faults]
+    said += [wire.measurement_summarised(command, window) for window in worth.windows]
+    measures = {**after.measures, **{window.measure_id: window.latest for window in worth.windows}}
+    after = replace(after, measures=measures)
+    key, at = f"asset:{look.asset_id}", look.source_time
+    facts = [Fact(data, command.plant_id, key, look.asset_id, at, is_late=command.is_late) for data in said]
+    return Decision(changed=[after] if after != known else [], facts=facts)
+
+
+observe_machine = UseCase(
+    name="observe_machine",
+    loads=lambda c, seen: [MACHINES.key(c.worth.look.asset_id)],
+    decide=decide_machine,
+    is_traced=False,
+)
 
 
 def decide_feed(seen: Seen, command: wire.AdvanceFeed, now: datetime) -> Decision:

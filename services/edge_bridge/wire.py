@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from isthmus.edge.v1 import edge_events_pb2, edge_service_pb2, laboratory_postings_pb2, mes_postings_pb2
+from isthmus.maintenance.v1 import asset_pb2
 from isthmus.production.v1 import confirmation_pb2, work_order_pb2
 from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey, Quantity
@@ -24,8 +25,10 @@ from servicekit.wire import (
     timestamp,
 )
 from services.edge_bridge.domain.evidence import Evidence, HistorianRead, Question
+from services.edge_bridge.domain.machine import Advance, MachineState
 from services.edge_bridge.domain.plant_order import PlantOrder
 from services.edge_bridge.domain.station import Observed, StationState
+from services.edge_bridge.domain.watch import Faults, Window, Worth
 
 STATES = {
     StationState.UNKNOWN: edge_events_pb2.STATION_STATE_UNSPECIFIED,
@@ -334,6 +337,72 @@ def historian_read(
 
 def _limit(asked: test_specification_pb2.Characteristic, name: str) -> Decimal | None:
     return quantity_of(getattr(asked, name)).value if asked.HasField(name) else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveMachine:
+    """What of a machine's signals is worth saying. `modulus`: where its counters roll over."""
+
+    plant_id: str
+    worth: Worth
+    modulus: int
+    is_late: bool
+
+
+MACHINE_STATES = {
+    state: asset_pb2.MachineState.Value(f"MACHINE_STATE_{state.name}") for state in list(MachineState)[1:]
+}
+
+
+def machine_state_reported(command: ObserveMachine) -> Any:
+    look = command.worth.look
+    return edge_events_pb2.MachineStateReported(
+        plant_id=command.plant_id,
+        asset_id=look.asset_id,
+        state=MACHINE_STATES[look.state],
+        fault_code=look.fault_code,
+        source_time=timestamp(look.source_time),
+        is_uncertain=look.is_uncertain,
+    )
+
+
+def counters_advanced(command: ObserveMachine, advance: Advance) -> Any:
+    return edge_events_pb2.MachineCountersAdvanced(
+        plant_id=command.plant_id,
+        asset_id=command.worth.look.asset_id,
+        counter_epoch=advance.epoch,
+        runtime_seconds_from=advance.begin.runtime,
+        runtime_seconds_to=advance.end.runtime,
+        cycle_count_from=advance.begin.cycles,
+        cycle_count_to=advance.end.cycles,
+        source_time=timestamp(command.worth.look.source_time),
+    )
+
+
+def measurement_summarised(command: ObserveMachine, window: Window) -> Any:
+    return edge_events_pb2.MeasurementSummarised(
+        plant_id=command.plant_id,
+        asset_id=command.worth.look.asset_id,
+        measure_id=window.measure_id,
+        start_time=timestamp(window.start_time),
+        end_time=timestamp(window.end_time),
+        reading_count=window.reading_count,
+        minimum=quantity_message(Quantity(window.minimum, window.unit_code)),
+        maximum=quantity_message(Quantity(window.maximum, window.unit_code)),
+        latest=quantity_message(Quantity(window.latest, window.unit_code)),
+        bad_reading_count=window.bad_reading_count,
+    )
+
+
+def faults_reported(command: ObserveMachine, faults: Faults) -> Any:
+    return edge_events_pb2.FaultsReported(
+        plant_id=command.plant_id,
+        asset_id=command.worth.look.asset_id,
+        fault_code=faults.fault_code,
+        fault_count=faults.fault_count,
+        first_time=timestamp(faults.first_time),
+        last_time=timestamp(faults.last_time),
+    )
 
 
 def sample_taken(asked: laboratory_postings_pb2.TakeSample, sample_number: str) -> Any:
