@@ -26,8 +26,8 @@ lock: setup ## make the locks anew from requirements/*.in
 # --- the system
 
 .PHONY: demo up down ps logs
-demo: setup ## scenario 1 end to end over two ERPs and two plants, checked; then everything stops
-	@$(B)/isthmus demo
+demo: setup ## a scenario end to end over two ERPs and two plants, checked; then everything stops: SCENARIO=1 (default) or 3
+	@$(B)/isthmus demo --scenario $(or $(SCENARIO),1)
 
 up: setup ## start the system and keep it running
 	@$(B)/isthmus up

@@ -11,6 +11,7 @@ import grpc
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
+from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
@@ -19,6 +20,7 @@ DEADLINE = 10.0
 STUBS: dict[str, Any] = {
     "production": ProductionServiceStub,
     "inventory": InventoryServiceStub,
+    "maintenance": MaintenanceServiceStub,
     "operations": OperationsServiceStub,
     "gateway": GatewayServiceStub,
     "edge_bridge-aachen": EdgeServiceStub,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import grpc
 import psutil
@@ -118,11 +118,17 @@ def _followed(path: Path, lines: int) -> Iterator[str]:
 
 
 @app.command(name="demo")
-def run_demo(as_json: AsJson = False) -> None:
-    """Scenario 1 end to end, checked; then everything stops.   Example: isthmus demo"""
+def run_demo(
+    as_json: AsJson = False,
+    scenario: Annotated[int, typer.Option(help="1: orders over two plants; 3: machines that ask for help.")] = 1,
+) -> None:
+    """A scenario end to end, checked; then everything stops.   Example: isthmus demo --scenario 3"""
     from deploy.local import demo
 
-    raise SystemExit(0 if demo.run(Console(quiet=True) if as_json else console, as_json=as_json) else 1)
+    if scenario not in demo.PLAYS:
+        raise SystemExit(f"There is no scenario {scenario}; there are {', '.join(map(str, sorted(demo.PLAYS)))}.")
+    to = Console(quiet=True) if as_json else console
+    raise SystemExit(0 if demo.run(to, as_json=as_json, scenario=scenario) else 1)
 
 
 def _state() -> dict[str, Any]:

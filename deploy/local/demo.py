@@ -5,51 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 
-from deploy.local import ports, system, verdict
+from deploy.local import machines, ports, system, verdict
 from deploy.local.plant import Plants
 from deploy.local.processes import Supervisor
 from deploy.local.report import Report
+from deploy.local.story import Story, StoryStuck
 
 HOME = system.ROOT / "var" / "demo"
 BASE = 19000
+MACHINES = 3  # the scenario in which machines ask for help
 CUT_SECONDS = 20.0
-PATIENCE = 180.0  # seconds for the whole story to come to rest
 
 
-class Story:
-    """Tells what happens, with the seconds since the beginning."""
-
-    def __init__(self, console: Console) -> None:
-        self._console, self._begun = console, time.monotonic()
-
-    def say(self, text: str) -> None:
-        self._console.print(f"[dim]{time.monotonic() - self._begun:6.1f} s[/]  {text}")
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._begun
-
-    def wait(self, what: str, until: Callable[[], Any], patience: float = PATIENCE) -> Any:
-        """Wait for something of the story; it is told when it never comes."""
-        deadline = time.monotonic() + patience
-        while not (answer := until()):
-            if time.monotonic() > deadline:
-                raise StoryStuck(f"waited {patience:.0f} s in vain: {what}")
-            time.sleep(0.2)
-        return answer
+PLAYS: Mapping[int, Callable[[Story, Plants, Report], None]]  # by scenario; made below, when all are there
 
 
-class StoryStuck(Exception):
-    """Something of the story never came."""
-
-
-def run(console: Console, *, as_json: bool) -> bool:
-    """Play it. True only if every check held."""
+def run(console: Console, *, as_json: bool, scenario: int = 1) -> bool:
+    """Play a scenario. True only if every check held."""
     table = ports.table(ports.base(BASE))
     ports.require_free(table)
     if HOME.exists():
@@ -58,14 +34,14 @@ def run(console: Console, *, as_json: bool) -> bool:
     story, report = Story(console), Report()
     system.prepare(HOME, table, story.say)
     report.figures["set_up_seconds"] = round(story.seconds, 1)
-    supervisor = Supervisor(system.specs(HOME, table), HOME)
+    supervisor = Supervisor(system.specs(HOME, table, with_machines=scenario == MACHINES), HOME)
     try:
         supervisor.start(story.say, [system.FOREIGN])
         plants = Plants(HOME, table)
         plants.hold(is_held=True)  # before anybody can give them work: what happens when is for the story to tell
         supervisor.start(story.say, [system.SERVICES])
         report.figures["ready_after_seconds"] = round(story.seconds, 1)
-        play(story, plants, report)
+        PLAYS[scenario](story, plants, report)
         report.figures["memory_mb"] = {r["service"]: r["memory_mb"] for r in supervisor.status()}
     except StoryStuck as stuck:
         story.say(f"[red]{stuck}[/]")
@@ -193,3 +169,6 @@ def wrong_confirmation(story: Story, plants: Plants, report: Report) -> None:
     story.wait("the ERP took the correction", lambda: plants.tells("aachen-6", "ERP took the correction", 2))
     report.figures["corrected_confirmation"] = f"aachen-6: {before} good reported, {after} good after the correction"
     story.say(f"the MES took {before} good pieces of aachen-6 back and reported {after}; ledger and ERP follow")
+
+
+PLAYS = {1: play, MACHINES: machines.play}

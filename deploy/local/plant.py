@@ -32,7 +32,7 @@ class Plants:
     """What the story can do, and what it can ask."""
 
     def __init__(self, home: Path, ports: dict[str, int]) -> None:
-        self.ports = ports
+        self.home, self.ports = home, ports
         self.seeds = {p: json.loads((home / "erp" / p / "seed.json").read_text()) for p in PLANTS}
         self.mes = f"http://127.0.0.1:{ports['mes-aachen']}"
         self.staging = system.staging_database(home)
@@ -192,6 +192,14 @@ class Plants:
         with calls.desk(self.ports, service) as desk:
             return list(calls.pages(desk.ListLanes, request, "lanes"))
 
+    def every_lane(self) -> list[Any]:
+        """What waits or is parked anywhere."""
+        found = []
+        for service in calls.SERVICES:
+            with calls.desk(self.ports, service) as desk:
+                found += list(calls.pages(desk.ListLanes, lane_messages.ListLanesRequest(), "lanes"))
+        return found
+
     def discard(self, lane: Any) -> None:
         """Give up the head of a lane of aachen's bridge."""
         with calls.desk(self.ports, "edge_bridge-aachen") as desk:
@@ -278,10 +286,8 @@ class Plants:
                 ]
                 if open_ones:
                     return False
-        for service in calls.SERVICES:
-            with calls.desk(self.ports, service) as desk:
-                if list(calls.pages(desk.ListLanes, lane_messages.ListLanesRequest(), "lanes")):
-                    return False
+        if self.every_lane():
+            return False
         if any(self.edge_status(plant).backlog_count for plant in PLANTS):
             return False
         return all(done for erp in self.erps.values() for done, _ in erp.deliveries().values())

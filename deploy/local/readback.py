@@ -118,6 +118,21 @@ class Erp:
             found[delivery["number"]] = (delivery["state"] == "done", _nonzero(left))
         return found
 
+    def spare_parts(self, like: str) -> list[str]:
+        """What is requested for maintenance by references like this: "item quantity state"."""
+        fields = ["reference", "state", "moves"]
+        found = self.search("stock.shipment.internal", [["reference", "like", like]], fields)
+        asked = []
+        for shipment in found:
+            moves = self.call("model.stock.move.read", shipment["moves"], ["product.code", "quantity"])
+            asked += [f"{m['product.']['code']} {Decimal(m['quantity']).normalize():f} {shipment['state']}" for m in moves]
+        return sorted(asked)
+
+    def notes(self, model: str) -> list[str]:
+        """Notes on records of a model."""
+        found = self.search("ir.note", [["resource", "like", f"{model},%"]], ["message"])
+        return [str(note["message"]) for note in found]
+
     def costs(self) -> dict[str, Decimal]:
         return {
             o["number"]: Decimal(o["cost"]["decimal"])
@@ -237,3 +252,16 @@ class Wms:
                 left[f"{pick['sku']}/{pick['lot']}"] += Decimal(pick["quantity"])
             found[order["clientReference"]] = _nonzero(left)
         return found
+
+
+class Cmms:
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url, self._headers = f"{url}/services/notifications", {"apikey": api_key}
+
+    def notifications(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = fetch(self._url, headers=self._headers)["Notifications"]
+        return found
+
+    def complete(self, number: str) -> None:
+        """What a planner does at the screen."""
+        fetch(f"{self._url}/{int(number)}/complete", {}, self._headers)

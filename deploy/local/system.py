@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.local import ports as places
 from deploy.local import processes
-from deploy.local.processes import Spec
+from deploy.local.processes import Spec, write_json
 from deploy.local.tryton import install
 from deploy.local.tryton.plants import PLANTS, PlantSeed
 
@@ -69,14 +69,15 @@ def _secrets(home: Path) -> None:
             path.write_text(value)
 
 
-def specs(home: Path, ports: dict[str, int]) -> list[Spec]:
-    """Every process of the local system."""
+def specs(home: Path, ports: dict[str, int], *, with_machines: bool = False) -> list[Spec]:
+    """Every process of the local system; machines whose signals the bridges read are there where a story needs them."""
     found = [_nats(home, ports)]
     for plant in PLANTS.values():
         found += [_erp(plant, home, ports), _line(plant, home, ports), _mes(plant, home, ports)]
         found += [_link(plant.plant_id, home, ports)]
     found += [_wms(home, ports), _qms(home, ports), _cmms(home, ports)]
-    found += _services(home, ports)
+    found += [_machine(plant, home, ports) for plant in PLANTS] if with_machines else []
+    found += _services(home, ports, with_machines=with_machines)
     return found
 
 
@@ -163,7 +164,50 @@ def _link(plant: str, home: Path, ports: dict[str, int]) -> Spec:
     return Spec(name, command, {}, ready, FOREIGN, ports[name], is_ours=False)
 
 
-def _services(home: Path, ports: dict[str, int]) -> Sequence[Spec]:
+MACHINE_NAMES = ("state", "fault", "runtime", "cycles", "vibration", "temperature")
+MACHINES = {  # by plant: protocol, asset, where its signals live
+    "aachen": ("modbus", "CNC-01-A", [str(register) for register in range(6)]),
+    "brno": ("opc_ua", "LAT-03-A", [f"ns=2;s=Machine.{name}" for name in MACHINE_NAMES]),
+}
+
+
+def _machine(plant: str, home: Path, ports: dict[str, int]) -> Spec:
+    name = f"machine-{plant}"
+    protocol = "modbus" if MACHINES[plant][0] == "modbus" else "opcua"
+    control = ports[f"{name}-control"]
+    command = _simulator(
+        name, "machine", home, ports[name], "--control", str(control), "--protocol", protocol, "--speed", "60"
+    )
+    ready = processes.http(f"http://127.0.0.1:{control}/health")
+    return Spec(name, command, {}, ready, FOREIGN, ports[name], is_ours=False)
+
+
+def _signals(plant: str, home: Path, ports: dict[str, int]) -> dict[str, str]:
+    """What the bridge is told of the plant's machine; calm measurements are said once in a while."""
+    driver, asset_id, places = MACHINES[plant]
+    scale = "0.01" if driver == "modbus" else "1"
+    calm = {"deadband": "0.5", "window_seconds": 2, "silent_windows": 30, "scale": scale, "bad": 32768}
+    asset = {
+        "asset_id": asset_id,
+        **dict(zip(("state", "fault", "runtime_seconds", "cycles"), places, strict=False)),
+        "states": {"0": "idle", "1": "running", "2": "down"},
+        "measures": [
+            {"measure_id": "vibration", "place": places[4], "unit_code": "C16", **calm},
+            {"measure_id": "temperature", "place": places[5], "unit_code": "CEL", **calm},
+        ],
+    }
+    path = home / f"signals-{plant}.json"
+    write_json(path, {"counter_seconds": 10, "fault_seconds": 5, "assets": [asset]})
+    scheme = "" if driver == "modbus" else "opc.tcp://"
+    return {
+        "SIGNAL_DRIVER": driver,
+        "SIGNAL_ADDRESS": f"{scheme}127.0.0.1:{ports[f'machine-{plant}']}",
+        "SIGNAL_MAP_FILE": str(path),
+        "SIGNAL_POLL_SECONDS": "0.05",
+    }
+
+
+def _services(home: Path, ports: dict[str, int], *, with_machines: bool) -> Sequence[Spec]:
     def address(name: str) -> str:
         return f"127.0.0.1:{ports[name]}"
 
@@ -204,10 +248,10 @@ def _services(home: Path, ports: dict[str, int]) -> Sequence[Spec]:
     }
     nats = f"nats://127.0.0.1:{ports['nats']}"
     found = [_service(name, name, home, ports, nats, ",".join(PLANTS), more) for name, more in own.items()]
-    return [*found, *(_bridge(plant, home, ports) for plant in PLANTS)]
+    return [*found, *(_bridge(plant, home, ports, with_machines=with_machines) for plant in PLANTS)]
 
 
-def _bridge(plant: str, home: Path, ports: dict[str, int]) -> Spec:
+def _bridge(plant: str, home: Path, ports: dict[str, int], *, with_machines: bool) -> Spec:
     """In the plant: reaches the hub's broker over the link only."""
     mes = {
         "aachen": ("rest_mes", f"http://127.0.0.1:{ports['mes-aachen']}"),
@@ -220,6 +264,7 @@ def _bridge(plant: str, home: Path, ports: dict[str, int]) -> Spec:
         "LINE_URL": f"opc.tcp://127.0.0.1:{ports[f'line-{plant}']}",
         "LINE_TAG_MAP": LAYOUTS[plant],
         "LINE_STATIONS": str(len(PLANTS[plant].operations)),
+        **(_signals(plant, home, ports) if with_machines else {}),
     }
     nats = f"nats://127.0.0.1:{ports[f'link-{plant}']}"
     return _service("edge_bridge", f"edge_bridge-{plant}", home, ports, nats, plant, more)

@@ -40,6 +40,7 @@ class Machine:
         self.values: dict[str, Any] = json.loads(kept["value"]) if kept else dict(FIRST)
         self.bad: set[str] = set()
         self.clock = ""
+        self.given = 0  # values that were read or published
         self.moved = time.monotonic()
 
     def keep(self) -> None:
@@ -76,6 +77,9 @@ class Machine:
         self.keep()
         return JSONResponse(self.values)
 
+    async def state(self, request: Request) -> Response:
+        return JSONResponse({**self.values, "valuesGiven": self.given})
+
     async def work(self) -> None:
         while True:
             self.move()
@@ -89,6 +93,7 @@ async def serve_modbus(machine: Machine, port: int) -> None:
 
     async def shown(_code: int, start: int, _address: int, _count: int, registers: list[int], _set: Any) -> None:
         machine.move()
+        machine.given += len(REGISTERS)
         for number, name in enumerate(REGISTERS):
             registers[number - start] = machine.raw(name)
 
@@ -123,6 +128,7 @@ async def serve_opcua(machine: Machine, port: int) -> None:
                 code = StatusCodes.BadSensorFailure if name in machine.bad else StatusCodes.Good
                 said = ua.DataValue(value, ua.StatusCode(ua.UInt32(code)), SourceTimestamp=stamp)
                 await server.write_attribute_value(node.nodeid, said)
+                machine.given += 1
             await asyncio.sleep(0.05)
 
 
@@ -135,7 +141,7 @@ def main() -> None:
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     machine = Machine(open_store(told.state / "machine.db", DDL), told.speed)
     serve = serve_modbus if told.protocol == "modbus" else serve_opcua
-    routes = [Route("/control", machine.control, methods=["POST"])]
+    routes = [Route("/control", machine.control, methods=["POST"]), Route("/state", machine.state)]
     asyncio.run(run(application(routes), told.control, serve(machine, told.port), machine.work()))
 
 

@@ -39,6 +39,23 @@ def test_the_demo_holds_every_check_and_leaves_nothing_running(isthmus: Isthmus)
     ports.require_free(ports.table(isthmus.base))
 
 
+@pytest.mark.timeout(400)
+def test_machines_ask_for_help_and_only_consequences_travel(isthmus: Isthmus) -> None:
+    answer = isthmus.run("demo", "--scenario", "3", "--json", within=330)
+    report = json.loads((demo.HOME / "report.json").read_text())
+    assert [check for check in report["checks"] if not check["ok"]] == []
+    assert answer.code == 0, answer.err
+    assert len(report["checks"]) >= 10
+    assert report["figures"]["faults_counted_in_the_request"] >= 5
+    assert isthmus.left_running() == []
+
+
+def test_a_scenario_that_is_not_there_is_one_sentence(isthmus: Isthmus) -> None:
+    answer = isthmus.run("demo", "--scenario", "9")
+    assert is_one_sentence(answer), answer
+    assert "There is no scenario 9; there are 1, 3." in answer.err
+
+
 def test_a_demo_with_a_taken_port_names_port_and_holder_and_starts_nothing(isthmus: Isthmus) -> None:
     port = ports.table(isthmus.base)["wms"]
     with socket.create_server(("127.0.0.1", port)):

@@ -88,7 +88,7 @@ class Watch:
         """None: nothing of it is worth saying."""
         faults = self._count_faults(look, now)
         windows = [window for measure in self._measures if (window := self._fill(measure, look, now)) is not None]
-        is_changed = (look.state, look.fault_code) != (self._state, self._fault)
+        is_changed = _is_other(look, self._state, self._fault)
         seen = self._seen or look.stand
         is_back = look.stand.runtime < seen.runtime or look.stand.cycles < seen.cycles
         is_due = self._counters_said is None or now >= self._counters_said + self._counter_interval
@@ -154,5 +154,9 @@ class Watch:
 
 def is_worth_saying(known: Machine, look: Look) -> bool:
     """The state is other than what was said last."""
-    is_other = (look.state, look.fault_code) != (known.state, known.fault_code)
-    return is_other and look.state is not MachineState.UNKNOWN
+    return look.state is not MachineState.UNKNOWN and _is_other(look, known.state, known.fault_code)
+
+
+def _is_other(look: Look, state: MachineState, fault_code: int) -> bool:
+    """A fault is part of the state of a machine that is down; of one that runs on it is only counted."""
+    return look.state is not state or (look.state is MachineState.DOWN and look.fault_code != fault_code)

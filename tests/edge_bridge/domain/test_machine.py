@@ -86,7 +86,9 @@ def test_a_change_of_state_is_worth_saying_at_once_and_with_it_the_counters() ->
     assert worth.is_counter_due
     assert is_worth_saying(FIRST, worth.look)
     assert not is_worth_saying(replace(FIRST, state=DOWN, fault_code=17), worth.look)
+    assert is_worth_saying(replace(FIRST, state=DOWN, fault_code=17), a_look(DOWN, 18))
     assert not is_worth_saying(FIRST, a_look(MachineState.UNKNOWN))
+    assert not is_worth_saying(FIRST, a_look(RUNNING, 17))  # it runs on: its faults are counted
 
 
 def test_counters_are_said_now_and_then_and_at_once_when_they_begin_anew() -> None:
