@@ -125,7 +125,9 @@ class Erp:
         asked = []
         for shipment in found:
             moves = self.call("model.stock.move.read", shipment["moves"], ["product.code", "quantity"])
-            asked += [f"{m['product.']['code']} {Decimal(m['quantity']).normalize():f} {shipment['state']}" for m in moves]
+            asked += [
+                f"{m['product.']['code']} {Decimal(m['quantity']).normalize():f} {shipment['state']}" for m in moves
+            ]
         return sorted(asked)
 
     def notes(self, model: str) -> list[str]:

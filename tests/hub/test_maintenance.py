@@ -194,6 +194,7 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(calls: Calls) -> No
     )
     request = stub.OpenWorkRequest(opened, timeout=10).work_request
     assert stub.OpenWorkRequest(opened, timeout=10).replayed
+    await eventually(lambda: requests_of(calls, press)[0].cmms_request_number)  # else it changes while we look
     stub.CompleteWorkRequest(done(request.work_request_id), timeout=10)
     other = messages.OpenWorkRequestRequest()
     other.CopyFrom(opened)
