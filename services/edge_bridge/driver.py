@@ -126,6 +126,13 @@ class Health:
     last_error: str = ""
 
 
+class Counts(Protocol):
+    """How many looks at machines went to the telemetry stream, and how many were dropped."""
+
+    sent: int
+    dropped: int
+
+
 @dataclass(slots=True)
 class Connectors:
     """What this bridge is connected to."""
@@ -137,3 +144,4 @@ class Connectors:
     machines: SignalDriver | None = None
     signals: SignalMap | None = None
     health: dict[str, Health] = field(default_factory=dict)
+    telemetry: Counts | None = None

@@ -7,14 +7,18 @@ from servicekit import clock, outbox
 from servicekit.database import Tx
 from servicekit.facts import slot_of
 from servicekit.wire import timestamp
-from services.edge_bridge.driver import Health
+from services.edge_bridge.driver import Counts, Health
 
 
-def edge_status(tx: Tx, plant_id: str, health: list[Health], *, is_linked: bool) -> messages.GetEdgeStatusResponse:
+def edge_status(
+    tx: Tx, plant_id: str, health: list[Health], telemetry: Counts | None, *, is_linked: bool
+) -> messages.GetEdgeStatusResponse:
     count, oldest = outbox.backlog(tx, slot_of("edge_bridge", plant_id))
     response = messages.GetEdgeStatusResponse(plant_id=plant_id, is_linked=is_linked, backlog_count=count)
     if oldest is not None:
         response.oldest_backlog_time.CopyFrom(timestamp(clock.instant(oldest)))
+    if telemetry is not None:
+        response.telemetry_sent_count, response.telemetry_dropped_count = telemetry.sent, telemetry.dropped
     for one in health:
         connector = response.connectors.add(
             connector_id=one.connector_id,

@@ -26,4 +26,7 @@ class EdgeService(EdgeServiceServicer):
     async def GetEdgeStatus(self, request: Any, context: Any) -> Any:
         plant_id, health = self._kit.settings.plant_id, list(self._connectors.health.values())
         is_linked = self._kit.broker.is_connected
-        return await self._kit.database.read(lambda tx: queries.edge_status(tx, plant_id, health, is_linked=is_linked))
+        telemetry = self._connectors.telemetry
+        return await self._kit.database.read(
+            lambda tx: queries.edge_status(tx, plant_id, health, telemetry, is_linked=is_linked)
+        )

@@ -33,6 +33,7 @@ from services.edge_bridge.driver import (
 )
 from services.edge_bridge.signal_map import SignalMap
 from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MACHINES
+from services.edge_bridge.telemetry import Telemetry, TelemetryRules
 
 log = structlog.get_logger()
 POLL_SECONDS = 0.2
@@ -142,7 +143,9 @@ def _command(kit: Kit, line: LineDriver, seen: Observation, *, is_first: bool) -
 # --- machines
 
 
-async def follow_machines(kit: Kit, machines: SignalDriver, signals: SignalMap, health: Health) -> None:
+async def follow_machines(
+    kit: Kit, machines: SignalDriver, signals: SignalMap, health: Health, telemetry: Telemetry
+) -> None:
     """Read the machines' signals for ever; what is worth saying is on disk before they are read again."""
     known = {m.asset_id: m for m in await kit.database.read(lambda tx: MACHINES.select(tx, "TRUE", ()))}
     assets = {asset.asset_id: asset for asset in signals.assets}
@@ -156,6 +159,7 @@ async def follow_machines(kit: Kit, machines: SignalDriver, signals: SignalMap, 
         try:
             looks, now = await machines.looks(), clock.now()
             for look in looks:
+                telemetry.offer(look, {m.measure_id: m.unit_code for m in assets[look.asset_id].measures})
                 worth = watches[look.asset_id].take(look, now)
                 if worth is not None:
                     modulus, is_late = assets[look.asset_id].counter_modulus, not kit.broker.is_connected
@@ -265,6 +269,8 @@ def loops(kit: Kit, connectors: Connectors) -> list[Awaitable[None]]:
     if historian is not None:
         found.append(ask_historian(kit, historian, connectors.health[historian.connector_id]))
     if connectors.machines is not None and connectors.signals is not None:
-        machines = connectors.machines
-        found.append(follow_machines(kit, machines, connectors.signals, connectors.health[machines.connector_id]))
+        machines, health = connectors.machines, connectors.health[connectors.machines.connector_id]
+        telemetry = Telemetry(kit.broker, kit.settings.plant_id, TelemetryRules.load(kit.settings.streams_file))
+        connectors.telemetry = telemetry
+        found += [follow_machines(kit, machines, connectors.signals, health, telemetry), telemetry.serve()]
     return found

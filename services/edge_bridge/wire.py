@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from isthmus.edge.v1 import edge_events_pb2, edge_service_pb2, laboratory_postings_pb2, mes_postings_pb2
+from isthmus.edge.v1 import (
+    edge_events_pb2,
+    edge_service_pb2,
+    laboratory_postings_pb2,
+    mes_postings_pb2,
+    telemetry_pb2,
+)
 from isthmus.maintenance.v1 import asset_pb2
 from isthmus.production.v1 import confirmation_pb2, work_order_pb2
 from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
@@ -25,7 +32,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.edge_bridge.domain.evidence import Evidence, HistorianRead, Question
-from services.edge_bridge.domain.machine import Advance, MachineState
+from services.edge_bridge.domain.machine import Advance, Look, MachineState
 from services.edge_bridge.domain.plant_order import PlantOrder
 from services.edge_bridge.domain.station import Observed, StationState
 from services.edge_bridge.domain.watch import Faults, Window, Worth
@@ -352,6 +359,23 @@ class ObserveMachine:
 MACHINE_STATES = {
     state: asset_pb2.MachineState.Value(f"MACHINE_STATE_{state.name}") for state in list(MachineState)[1:]
 }
+ALL_MACHINE_STATES = {MachineState.UNKNOWN: asset_pb2.MACHINE_STATE_UNSPECIFIED, **MACHINE_STATES}
+
+
+def telemetry(plant_id: str, look: Look, units: Mapping[str, str]) -> telemetry_pb2.MachineTelemetry:
+    message = telemetry_pb2.MachineTelemetry(
+        plant_id=plant_id,
+        asset_id=look.asset_id,
+        state=ALL_MACHINE_STATES[look.state],
+        fault_code=look.fault_code,
+        runtime_seconds=look.stand.runtime,
+        cycle_count=look.stand.cycles,
+        source_time=timestamp(look.source_time),
+    )
+    for measure_id, value in sorted(look.measures.items()):
+        quantity = quantity_message(Quantity(value, units[measure_id])) if value is not None else None
+        message.values.add(measure_id=measure_id, value=quantity)
+    return message
 
 
 def machine_state_reported(command: ObserveMachine) -> Any:

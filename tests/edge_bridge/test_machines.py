@@ -14,11 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import nats
 import pytest
 
 from isthmus.edge.v1 import edge_events_pb2 as edge
+from isthmus.edge.v1.edge_service_pb2 import GetEdgeStatusRequest
+from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.maintenance.v1 import asset_pb2
 from services.edge_bridge.domain.machine import MachineState
@@ -247,6 +250,43 @@ async def test_a_clock_in_1970_is_replaced_by_ours(plant: Plant) -> None:
 
 async def _last_state_or_none(plant: Plant) -> tuple[int, int] | None:
     return next(iter(reversed(await states(plant))), None)
+
+
+async def test_raw_readings_reach_a_stream_of_their_own_and_are_dropped_while_the_link_is_cut(plant: Plant) -> None:
+    async def stream() -> Any:
+        client = await nats.connect(plant.broker.url)
+        try:
+            return await client.jetstream().stream_info("telemetry-aachen")
+        except nats.js.errors.NotFoundError:
+            return None
+        finally:
+            await client.close()
+
+    async def counts() -> tuple[int, int]:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{plant.ports['bridge']}") as channel:
+            status = await EdgeServiceStub(channel).GetEdgeStatus(GetEdgeStatusRequest(), timeout=5)
+            return status.telemetry_sent_count, status.telemetry_dropped_count
+
+    async def has(many: int) -> bool:
+        info = await stream()
+        return info is not None and info.state.messages >= many
+
+    async def drops() -> bool:
+        return (await counts())[1] > 0
+
+    await plant.happens(state="running")
+    await eventually(lambda: has(20), within=60)
+    info = await stream()
+    assert (info.config.discard, info.config.max_age, info.config.max_bytes) == ("old", 86400, 268435456)
+    await asyncio.to_thread(plant.broker.kill)
+    await eventually(drops, within=30)
+    sent, _ = await counts()
+    await asyncio.to_thread(plant.broker.start)
+
+    async def goes_on() -> bool:
+        return (await counts())[0] > sent
+
+    await eventually(goes_on, within=60)
 
 
 def test_a_map_that_cannot_be_used_says_every_problem(tmp_path: Path) -> None:

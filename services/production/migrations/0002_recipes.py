@@ -24,3 +24,9 @@ def upgrade() -> None:
         sa.Column("plant_id", sa.Text, primary_key=True),
         sa.Column("routing_id", sa.Text, primary_key=True),
     )
+    # What orders have named before is known. Of the rest master data must speak again: see the Limits of the README.
+    op.execute(
+        "INSERT INTO bills_of_materials SELECT DISTINCT plant_id, bill_of_materials_id, '' FROM work_orders "
+        "WHERE bill_of_materials_id <> ''"
+    )
+    op.execute("INSERT INTO routings SELECT DISTINCT plant_id, routing_id FROM work_orders WHERE routing_id <> ''")

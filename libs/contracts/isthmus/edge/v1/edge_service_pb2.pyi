@@ -164,11 +164,17 @@ class GetEdgeStatusResponse(_message.Message):
     BACKLOG_COUNT_FIELD_NUMBER: _builtins.int
     OLDEST_BACKLOG_TIME_FIELD_NUMBER: _builtins.int
     CONNECTORS_FIELD_NUMBER: _builtins.int
+    TELEMETRY_SENT_COUNT_FIELD_NUMBER: _builtins.int
+    TELEMETRY_DROPPED_COUNT_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     is_linked: _builtins.bool
     """The hub's broker answers."""
     backlog_count: _builtins.int
     """Facts on the plant's disk that the hub does not have yet."""
+    telemetry_sent_count: _builtins.int
+    """Looks at machines that were given to the telemetry stream since the bridge started."""
+    telemetry_dropped_count: _builtins.int
+    """Such looks that were dropped: the link was cut, or they came too fast."""
     @_builtins.property
     def oldest_backlog_time(self) -> _timestamp_pb2.Timestamp:
         """Record time of the oldest of them; absent when there is none."""
@@ -183,10 +189,12 @@ class GetEdgeStatusResponse(_message.Message):
         backlog_count: _builtins.int = ...,
         oldest_backlog_time: _timestamp_pb2.Timestamp | None = ...,
         connectors: _abc.Iterable[Global___ConnectorStatus] | None = ...,
+        telemetry_sent_count: _builtins.int = ...,
+        telemetry_dropped_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_backlog_time", b"oldest_backlog_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_count", b"backlog_count", "connectors", b"connectors", "is_linked", b"is_linked", "oldest_backlog_time", b"oldest_backlog_time", "plant_id", b"plant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_count", b"backlog_count", "connectors", b"connectors", "is_linked", b"is_linked", "oldest_backlog_time", b"oldest_backlog_time", "plant_id", b"plant_id", "telemetry_dropped_count", b"telemetry_dropped_count", "telemetry_sent_count", b"telemetry_sent_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
