@@ -67,6 +67,7 @@ class Batch:
         self._conflicts: list[tuple[Claim, str]] = []
         self._envelopes: list[Envelope] = []
         self._postings: list[tuple[PlannedPosting, str]] = []
+        self._moots: dict[tuple[str, str], list[str]] = {}  # causes by use case and why
 
     def load(self, works: Sequence[Work]) -> None:
         """Read the claims of all, then the rows of those that are not answered already, set-based."""
@@ -111,7 +112,7 @@ class Batch:
         self._seen.apply(self._store.by_type, decision)
         work.answer = decision.answer
         if decision.moot:
-            log.info("moot", use_case=work.use_case.name, why=decision.moot, cause=work.why)
+            self._moots.setdefault((work.use_case.name, decision.moot), []).append(work.why)
         traceparent = self._tell(work, decision)
         self._postings.extend((planned, traceparent) for planned in decision.postings)
         if work.claim_id is not None:
@@ -162,6 +163,8 @@ class Batch:
 
     def save(self) -> list[Stored]:
         """Write rows, claims, conflicts and postings, then number the facts. Returns them as they stand in the outbox."""
+        for (name, why), causes in self._moots.items():  # one line for many: a reader may hear a thousand a second
+            log.info("moot", use_case=name, why=why, count=len(causes), cause=causes[0])
         self._seen.save(self._tx)
         claims.insert(self._tx, self._new_claims, self._now)
         claims.keep_conflicts(self._tx, self._conflicts, self._now)

@@ -219,7 +219,7 @@ class Poster:
             return await self._refuse(row, refusal)
         except Away as away:
             circuit.failed()
-            return await self._wait(row, "unknown" if row.state == "unknown" else _before(row.state), str(away))
+            return await self._wait(row, _before(row.state), str(away))
         except NotYet as early:
             circuit.worked()
             if row.attempts >= NOT_YET_MOST:
@@ -301,7 +301,8 @@ class Poster:
 
 
 def _before(state: str) -> str:
-    return {"drafting": "planned", "booking": "drafted"}[state]
+    """Where a step that did nothing leaves a posting; one that was only looked for is as unknown as before."""
+    return {"drafting": "planned", "booking": "drafted", "unknown": "unknown"}[state]
 
 
 def _posting(row: PostingRow) -> Posting:

@@ -48,6 +48,7 @@ class Partner:
 
     async def find(self, posting: Posting) -> Found | None:
         self.lookups += 1
+        await self._fault("find", is_done=False)
         if posting.key not in self.drafts:
             return None
         return Found(self.drafts[posting.key], posting.key in self.bookings)
@@ -109,6 +110,7 @@ async def become(database: Database, **wanted: str) -> None:
         ["after book silence"],
         ["after book hang"],
         ["before draft not yet", "before book away", "after book silence"],
+        ["after book silence", "before find not yet", "before find away"],
     ],
 )
 async def test_a_posting_is_booked_once_whatever_goes_wrong(database: Database, faults: list[str]) -> None:
