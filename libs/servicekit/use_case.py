@@ -113,6 +113,10 @@ class Seen:
         keys = sorted(self._owned.get((owned.rows, owned.values), ()))
         return [noun for key in keys if (noun := self._nouns.get((owned.rows, key))) is not None]
 
+    def has_all(self, owned: Owned[Any]) -> bool:
+        """Whether the owner's nouns are loaded: a batch loads before it decides, and what it makes known may ask for more."""
+        return (owned.rows, owned.values) in self._whole
+
     def load(self, tx: Tx, wanted: Iterable[Key[Any] | Owned[Any]]) -> bool:
         """Load what is not seen yet, one statement a table, tables in name order. False: nothing was new."""
         keys: dict[tuple[Rows[Any], bool], set[Values]] = {}

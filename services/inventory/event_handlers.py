@@ -24,7 +24,7 @@ def take_confirmation_back(event: ConfirmationReversed, meta: EventMeta) -> Do:
 @consumes(TestSpecificationReleased)
 def record_inspected_item(event: TestSpecificationReleased, meta: EventMeta) -> Do:
     """When quality has a test specification of an item, hold its output until it passes."""
-    return Do(hold_use_cases.record_inspected_item, wire.inspected_item(event.test_specification))
+    return Do(hold_use_cases.record_inspected_item, wire.inspected_item(event.test_specification, meta))
 
 
 @consumes(InspectionOpened)

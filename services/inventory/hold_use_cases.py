@@ -14,13 +14,14 @@ from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
 from services.inventory import wire
 from services.inventory.domain import hold
 from services.inventory.domain.allocation import AllocationMark
-from services.inventory.domain.hold import OF_QUALITY, Cause, Disposition, Hold, InspectedItem
+from services.inventory.domain.hold import OF_QUALITY, Cause, Disposition, Hold, InspectedItem, LotDisposition
 from services.inventory.domain.ledger import OUTPUT, STORAGE, WAREHOUSE, Lot, Stock
 from services.inventory.store import (
     ALLOCATION_MARKS,
     ALLOCATIONS,
     HOLDS,
     INSPECTED_ITEMS,
+    LOT_DISPOSITIONS,
     LOT_SHIPMENTS,
     LOTS,
     STOCKS,
@@ -46,23 +47,47 @@ def reallocated(seen: Seen, plant_id: str) -> AllocationMark:
     return replace(mark, changes=mark.changes + 1)
 
 
+def disposed_loads(plant_id: str, item_id: str, lot_id: str) -> Loads:
+    """A lot with what quality said of it as well."""
+    return [*lot_loads(plant_id, item_id, lot_id), LOT_DISPOSITIONS.of(plant_id, item_id, lot_id)]
+
+
 def hold_output(
     seen: Seen, command: wire.BookConfirmation, lot: Lot, now: datetime, booked: list[Stock]
-) -> tuple[Lot, list[object], list[Fact]]:
-    """(the lot, what else changes, facts): output of an inspected item is held until its lot passes."""
-    item = seen.get(INSPECTED_ITEMS.shared(lot.plant_id, lot.item_id))
-    is_output = command.output is not None and command.output.value > 0
-    if (
-        item is None
-        or not is_output
-        or lot.disposition is not Disposition.NONE
-        or not item.is_inspected(command.plant_day)
-    ):
-        return lot, [], []
-    lot = replace(lot, disposition=Disposition.PENDING)
-    new = _new_hold(lot, Cause.INSPECTION_PENDING, "its inspection is pending", now)
-    fact = _lot_fact(lot, events.LotHeld(hold=wire.hold_message(new), stocks=_stocks(seen, lot, booked)), now)
-    return lot, [new, reallocated(seen, lot.plant_id)], [fact]
+) -> tuple[list[object], list[Fact]]:
+    """(what changes, facts): output of an inspected item is held until its lot passes, or as was said of it before."""
+    specifications = seen.all(INSPECTED_ITEMS.of(lot.plant_id, lot.item_id))
+    of_lot = LOT_DISPOSITIONS.of(*_lot_key(lot))
+    if not specifications or command.output is None or command.output.value <= 0 or not seen.has_all(of_lot):
+        return [], []  # a first specification heard in this very batch: the lot is held when its inspection opens
+    said = seen.all(of_lot)
+    is_inspected = any(one.is_inspected(lot.item_id, command.plant_day) for one in specifications)
+    is_awaited = is_inspected and all(one.work_order_id != command.work_order_id for one in said)
+    awaited = [hold.awaited(*_lot_key(lot), command.work_order_id)] if is_awaited else []
+    held, facts = _hold_as_disposed(seen, lot, [*said, *awaited], now, booked)
+    return [*awaited, *held], facts
+
+
+def _hold_as_disposed(
+    seen: Seen, lot: Lot, said: list[LotDisposition], now: datetime, booked: list[Stock] | None = None
+) -> tuple[list[object], list[Fact]]:
+    """(what changes, facts): the lot's holds of quality as the gravest of its dispositions wants them."""
+    judged = hold.gravest(said)
+    if judged is None:
+        return [], []
+    holds = seen.all(HOLDS.of(*_lot_key(lot)))
+    cause = OF_QUALITY.get(judged.disposition)
+    new = _new_hold(lot, cause, judged.reason, now) if cause is not None else None
+    set_now, ended = hold.dispose(judged.disposition, judged.reason, holds, new, now)
+    facts = []
+    if set_now is not None:
+        fact = events.LotHeld(hold=wire.hold_message(set_now), stocks=_stocks(seen, lot, booked))
+        facts.append(_lot_fact(lot, fact, now))
+    standing = {one.hold_id for one in [*holds, *([set_now] if set_now else [])] if one.stands}
+    is_available = not standing - {one.hold_id for one in ended}
+    facts += [_released_fact(seen, lot, one, is_available, now, None) for one in ended]
+    held: list[object] = [*ended, *([set_now] if set_now else [])]
+    return [*held, *([reallocated(seen, lot.plant_id)] if held else [])], facts
 
 
 def _new_hold(lot: Lot, cause: Cause, reason: str, now: datetime) -> Hold:
@@ -93,52 +118,57 @@ def _released_fact(
 
 def decide_inspected(seen: Seen, command: InspectedItem, now: datetime) -> Decision:
     """Lots of the item are inspected from now on, as its test specification says."""
-    if seen.get(INSPECTED_ITEMS.key(command.plant_id, command.item_id)) == command:
+    if seen.get(INSPECTED_ITEMS.key(*INSPECTED_ITEMS.key_of(command))) == command:
         return Decision(moot="known already")
     return Decision(changed=[command])
 
 
 record_inspected_item = UseCase(
     name="record_inspected_item",
-    loads=lambda c, seen: [INSPECTED_ITEMS.key(c.plant_id, c.item_id)],
+    loads=lambda c, seen: [INSPECTED_ITEMS.key(*INSPECTED_ITEMS.key_of(c))],
     decide=decide_inspected,
 )
 
 
 def decide_dispose(seen: Seen, command: wire.DisposeLot, now: datetime) -> Decision:
-    """Hold or release a lot as its disposition says; the ledger may not know the lot yet."""
-    known = seen.get(LOTS.key(command.plant_id, command.item_id, command.lot_id))
-    before = known.disposition if known is not None else Disposition.NONE
-    if before is command.disposition:
-        return Decision(moot=f"the lot is {before.value} already", traceparent=command.traceparent)
-    lot = known or Lot(
-        command.plant_id, command.item_id, command.lot_id, command.work_order_id, command.traceparent, now
+    """Hold or release a lot as its inspections say; what is said before its output is booked is kept until then."""
+    key = command.said.plant_id, command.said.item_id, command.said.lot_id
+    known = seen.all(LOT_DISPOSITIONS.of(*key))
+    before = next((one for one in known if one.inspection_id == command.said.inspection_id), None)
+    if before is not None and before.disposition is command.said.disposition:
+        return Decision(moot=f"the lot is {before.disposition.value} already", traceparent=command.traceparent)
+    after = command.said.after(before)
+    awaited = [one for one in known if not one.inspection_id and one.work_order_id == after.work_order_id]
+    left = [one for one in known if one is not before and one not in awaited]
+    lot = seen.get(LOTS.key(*key))
+    if lot is None:
+        # The mark is what a booking of the lot, which reads its dispositions, meets this one at: one of the two comes behind.
+        return Decision(changed=[after, reallocated(seen, after.plant_id)], traceparent=command.traceparent)
+    changed, facts = _hold_as_disposed(seen, lot, [*left, after], now)
+    if _is_recall(known, [*left, after]):
+        facts.append(_recall(seen, lot, after.reason, now))
+    return Decision(changed=[after, *changed], removed=awaited, facts=facts, traceparent=lot.traceparent)
+
+
+def _is_recall(before: list[LotDisposition], after: list[LotDisposition]) -> bool:
+    """The lot fails now, and had passed."""
+    was, now_is = hold.gravest(before), hold.gravest(after)
+    is_failing = now_is is not None and now_is.disposition is Disposition.FAILED
+    return (
+        is_failing
+        and (was is None or was.disposition is not Disposition.FAILED)
+        and any(one.has_passed for one in before)
     )
-    lot = replace(lot, disposition=command.disposition)
-    holds = seen.all(HOLDS.of(*_lot_key(lot)))
-    cause = OF_QUALITY.get(command.disposition)
-    new = _new_hold(lot, cause, command.reason, now) if cause is not None else None
-    set_now, ended = hold.dispose(command.disposition, command.reason, holds, new, now)
-    facts = []
-    if set_now is not None:
-        said = wire.hold_message(set_now)
-        facts.append(_lot_fact(lot, events.LotHeld(hold=said, stocks=_stocks(seen, lot)), now))
-    standing = {one.hold_id for one in [*holds, *([set_now] if set_now else [])] if one.stands}
-    is_available = not standing - {one.hold_id for one in ended}
-    facts += [_released_fact(seen, lot, one, is_available, now, None) for one in ended]
-    if set_now is not None and before is Disposition.PASSED and command.disposition is Disposition.FAILED:
-        facts.append(_recall(seen, lot, set_now, now))
-    changed: list[object] = [lot, reallocated(seen, lot.plant_id), *ended, *([set_now] if set_now else [])]
-    return Decision(changed=changed, facts=facts, traceparent=lot.traceparent)
 
 
 def _lot_key(lot: Lot) -> tuple[str, str, str]:
     return lot.plant_id, lot.item_id, lot.lot_id
 
 
-def _recall(seen: Seen, lot: Lot, new: Hold, now: datetime) -> Fact:
+def _recall(seen: Seen, lot: Lot, reason: str, now: datetime) -> Fact:
     """The lot had passed: what is here is held, what has left is listed."""
     left = seen.all(LOT_SHIPMENTS.of(*_lot_key(lot)))
+    new = _new_hold(lot, Cause.INSPECTION_FAILED, reason, now)
     data = events.RecallRaised(
         hold=wire.hold_message(new),
         held_stocks=_stocks(seen, lot),
@@ -150,8 +180,8 @@ def _recall(seen: Seen, lot: Lot, new: Hold, now: datetime) -> Fact:
 dispose_lot = UseCase(
     name="dispose_lot",
     loads=lambda c, seen: [
-        *lot_loads(c.plant_id, c.item_id, c.lot_id),
-        LOT_SHIPMENTS.of(c.plant_id, c.item_id, c.lot_id),
+        *disposed_loads(c.said.plant_id, c.said.item_id, c.said.lot_id),
+        LOT_SHIPMENTS.of(c.said.plant_id, c.said.item_id, c.said.lot_id),
     ],
     decide=decide_dispose,
 )

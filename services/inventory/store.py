@@ -12,7 +12,7 @@ from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.inventory.domain.allocation import AllocatedLot, Allocation, AllocationMark, Shortage
-from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem
+from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem, LotDisposition
 from services.inventory.domain.ledger import Lot, LotMissing, Movement, Stock, Transaction
 from services.inventory.domain.shipment import (
     Line,
@@ -24,7 +24,7 @@ from services.inventory.domain.shipment import (
 )
 
 LOTS = Rows(
-    table("lots", "plant_id item_id lot_id work_order_id traceparent disposition", "make_time"),
+    table("lots", "plant_id item_id lot_id work_order_id traceparent", "make_time"),
     Lot,
     key=("plant_id", "item_id", "lot_id"),
     from_row=lambda r: Lot(
@@ -34,7 +34,6 @@ LOTS = Rows(
         r.work_order_id,
         r.traceparent,
         instant(r.make_time),
-        Disposition(r.disposition),
     ),
     to_row=lambda n: {
         "plant_id": n.plant_id,
@@ -42,7 +41,6 @@ LOTS = Rows(
         "lot_id": n.lot_id,
         "work_order_id": n.work_order_id,
         "traceparent": n.traceparent,
-        "disposition": n.disposition.value,
         "make_time": micros(n.make_time),
     },
     missing=LotMissing,
@@ -150,11 +148,13 @@ SHIPMENTS = Rows(
 )
 
 INSPECTED_ITEMS = Rows(
-    table("inspected_items", "plant_id item_id effective_start_date effective_end_date"),
+    table("inspected_items", "plant_id test_specification_id item_id effective_start_date effective_end_date"),
     InspectedItem,
-    key=("plant_id", "item_id"),
+    key=("plant_id", "test_specification_id"),
+    owner=("plant_id", "item_id"),
     from_row=lambda r: InspectedItem(
         r.plant_id,
+        r.test_specification_id,
         r.item_id,
         date.fromisoformat(r.effective_start_date),
         date.fromisoformat(r.effective_end_date) if r.effective_end_date else None,
@@ -162,8 +162,40 @@ INSPECTED_ITEMS = Rows(
     to_row=lambda n: {
         "plant_id": n.plant_id,
         "item_id": n.item_id,
+        "test_specification_id": n.test_specification_id,
         "effective_start_date": n.effective_start_date.isoformat(),
         "effective_end_date": n.effective_end_date.isoformat() if n.effective_end_date else None,
+    },
+)
+
+LOT_DISPOSITIONS = Rows(
+    table(
+        "lot_dispositions",
+        "plant_id item_id lot_id work_order_id inspection_id disposition reason",
+        flags="has_passed",
+    ),
+    LotDisposition,
+    key=("plant_id", "item_id", "lot_id", "work_order_id", "inspection_id"),
+    owner=("plant_id", "item_id", "lot_id"),
+    from_row=lambda r: LotDisposition(
+        r.plant_id,
+        r.item_id,
+        r.lot_id,
+        r.work_order_id,
+        r.inspection_id,
+        Disposition(r.disposition),
+        r.reason,
+        bool(r.has_passed),
+    ),
+    to_row=lambda d: {
+        "plant_id": d.plant_id,
+        "item_id": d.item_id,
+        "lot_id": d.lot_id,
+        "work_order_id": d.work_order_id,
+        "inspection_id": d.inspection_id,
+        "disposition": d.disposition.value,
+        "reason": d.reason,
+        "has_passed": d.has_passed,
     },
 )
 
@@ -272,6 +304,7 @@ STORE = Store(
         TRANSACTIONS,
         SHIPMENTS,
         INSPECTED_ITEMS,
+        LOT_DISPOSITIONS,
         HOLDS,
         LOT_SHIPMENTS,
         ALLOCATIONS,

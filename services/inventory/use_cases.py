@@ -26,7 +26,7 @@ from services.inventory.domain.ledger import (
     Transaction,
 )
 from services.inventory.domain.shipment import LotShipment, Shipment, ShipmentExists, ShipmentState, lot_shipments
-from services.inventory.hold_use_cases import hold_output, lot_loads, reallocated
+from services.inventory.hold_use_cases import disposed_loads, hold_output, reallocated
 from services.inventory.store import ALLOCATION_MARKS, HOLDS, INSPECTED_ITEMS, LOTS, SHIPMENTS, STOCKS
 
 
@@ -74,8 +74,8 @@ def decide_book(seen: Seen, command: wire.BookConfirmation, now: datetime) -> De
         name = command.plant_id, command.item_id, command.output_lot_id
         known = seen.get(LOTS.key(*name))
         lot = known or Lot(*name, command.work_order_id, seen.traceparent, now)
-        lot, held, said = hold_output(seen, command, lot, now, booked)
-        changed += [*([lot] if lot != known else []), *held]
+        held, said = hold_output(seen, command, lot, now, booked)
+        changed += [*([lot] if known is None else []), *held]
         facts += said  # before the output is announced: nobody picks it in between
     if command.output is not None:
         facts.append(_order_fact(wire.output_stored(command, command.output), command))
@@ -114,10 +114,10 @@ def _book_loads(command: wire.BookConfirmation, seen: Seen) -> list[Key[Any] | O
     if command.output is not None:
         wanted.append(STOCKS.key(command.plant_id, command.item_id, command.output_lot_id, OUTPUT))
         wanted.append(LOTS.key(command.plant_id, command.item_id, command.output_lot_id))
-        inspected = INSPECTED_ITEMS.shared(command.plant_id, command.item_id)
+        inspected = INSPECTED_ITEMS.of(command.plant_id, command.item_id)
         wanted.append(inspected)
-        if command.output_lot_id and seen.get(inspected) is not None:
-            wanted += lot_loads(command.plant_id, command.item_id, command.output_lot_id)
+        if command.output_lot_id and seen.all(inspected):
+            wanted += disposed_loads(command.plant_id, command.item_id, command.output_lot_id)
     return wanted
 
 

@@ -30,7 +30,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.inventory.domain.allocation import Allocation
-from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem
+from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem, LotDisposition
 from services.inventory.domain.ledger import Lot, Movement, Stock, Transaction
 from services.inventory.domain.shipment import Line, LotShipment, Shipment, ShipmentState, ShippedLot
 
@@ -121,14 +121,9 @@ class BookConfirmation:
 
 @dataclass(frozen=True, slots=True)
 class DisposeLot:
-    """What quality says of a lot now. `reason`: in plant words."""
+    """What quality says of a lot now."""
 
-    plant_id: str
-    item_id: str
-    lot_id: str
-    work_order_id: str
-    disposition: Disposition
-    reason: str
+    said: LotDisposition
     traceparent: str
 
 
@@ -225,9 +220,9 @@ def _book(event: OperationConfirmed | ConfirmationReversed, meta: EventMeta, doc
     )
 
 
-def inspected_item(said: test_specification_pb2.TestSpecification) -> InspectedItem:
-    begin = date_of(said, "effective_start_date")
-    return InspectedItem(said.plant_id, said.item_id, begin or date.min, date_of(said, "effective_end_date"))
+def inspected_item(said: test_specification_pb2.TestSpecification, meta: EventMeta) -> InspectedItem:
+    begin, end = date_of(said, "effective_start_date"), date_of(said, "effective_end_date")
+    return InspectedItem(meta.plant_id, said.test_specification_id, said.item_id, begin or date.min, end)
 
 
 def dispose_lot(said: inspection_pb2.Inspection, meta: EventMeta) -> DisposeLot | None:
@@ -236,8 +231,9 @@ def dispose_lot(said: inspection_pb2.Inspection, meta: EventMeta) -> DisposeLot 
     if disposition is None or not said.lot_id:
         return None
     reason = "; ".join(said.disposition_reasons) or f"inspection {said.inspection_id} is {disposition.value}"
-    lot = said.plant_id, said.item_id, said.lot_id, said.work_order_id
-    return DisposeLot(*lot, disposition, reason[:512], meta.traceparent)
+    lot = meta.plant_id, said.item_id, said.lot_id
+    heard = LotDisposition(*lot, said.work_order_id, said.inspection_id, disposition, reason[:512])
+    return DisposeLot(heard, meta.traceparent)
 
 
 def hold_lot(request: inventory_service_pb2.HoldLotRequest) -> HoldLot:

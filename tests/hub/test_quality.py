@@ -99,7 +99,7 @@ def a_verdict(inspection: Any, outcome: Any, revision: int = 1, number: str = ""
 def causes(calls: Calls, lot: str) -> list[str]:
     request = inventory.ListHoldsRequest(plant_id="aachen", lot_id=lot)
     holds = calls.inventory.ListHolds(request, timeout=10).holds
-    return [hold_pb2.HoldCause.Name(hold.cause).removeprefix("HOLD_CAUSE_") for hold in holds]
+    return sorted(hold_pb2.HoldCause.Name(hold.cause).removeprefix("HOLD_CAUSE_") for hold in holds)
 
 
 def allocated(calls: Calls, shipment_id: str) -> tuple[list[tuple[str, str]], list[str]] | None:
@@ -182,16 +182,15 @@ def a_release_of(hold_id: str) -> inventory.ReleaseLotRequest:
 async def test_a_person_holds_and_releases_a_lot_beside_what_quality_says(calls: Calls, resin: str) -> None:
     lot = (await an_inspection(calls, resin)).lot_id
     await eventually(lambda: causes(calls, lot) == ["INSPECTION_PENDING"])
+    request = inventory.ListHoldsRequest(plant_id="aachen", lot_id=lot)
+    (pending,) = calls.inventory.ListHolds(request, timeout=10).holds
     hold = calls.inventory.HoldLot(a_hold(lot), timeout=10).hold
     assert causes(calls, lot) == ["INSPECTION_PENDING", "PERSON"]
     refused: list[tuple[Callable[[], Any], str]] = [
         (lambda: calls.inventory.HoldLot(a_hold(lot), timeout=10), "LOT_HELD"),
         (lambda: calls.inventory.HoldLot(a_hold("NO-LOT"), timeout=10), "LOT_MISSING"),
         (lambda: calls.inventory.ReleaseLot(a_release_of("no-hold"), timeout=10), "HOLD_MISSING"),
-        (
-            lambda: calls.inventory.ReleaseLot(a_release_of(f"aachen-{ITEM}-{lot}-inspection_pending"), timeout=10),
-            "HOLD_NOT_YOURS",
-        ),
+        (lambda: calls.inventory.ReleaseLot(a_release_of(pending.hold_id), timeout=10), "HOLD_NOT_YOURS"),
     ]
     for call, reason in refused:
         assert refusal_of(calls, call, "inventory")[1] == reason

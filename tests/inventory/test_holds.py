@@ -21,6 +21,7 @@ from services.inventory.domain.hold import (
     HoldMissing,
     HoldNotYours,
     InspectedItem,
+    LotDisposition,
     LotHeldAlready,
 )
 from services.inventory.domain.ledger import OUTPUT, SCRAP, STORAGE, WAREHOUSE, Lot, LotMissing, Stock
@@ -31,13 +32,20 @@ from tests.inventory.test_use_cases import KEY, LOT, a_booking, pieces
 from tests.support.seen import facts_of, seen
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
-INSPECTED = InspectedItem("aachen", "PUMP-100", date(2026, 1, 1), None)
+INSPECTED = InspectedItem("aachen", "SPEC-1", "PUMP-100", date(2026, 1, 1), None)
 MADE = Stock("aachen", "PUMP-100", "P-1", OUTPUT, pieces("4"))
 LEFT = LotShipment("aachen", "PUMP-100", "P-1", "aachen-delivery-1", "1", "Acme", pieces("3"))
 
 
-def says(disposition: Disposition, reason: str = "pH 9.1 is above 8.5") -> wire.DisposeLot:
-    return wire.DisposeLot("aachen", "PUMP-100", "P-1", "aachen-1", disposition, reason, "")
+def was_said(
+    disposition: Disposition, reason: str = "pH 9.1 is above 8.5", *, order: str = "aachen-1", has_passed: bool = False
+) -> LotDisposition:
+    lot = ("aachen", "PUMP-100", "P-1")
+    return LotDisposition(*lot, order, f"{order}-20-P-1", disposition, reason, has_passed)
+
+
+def says(disposition: Disposition, order: str = "aachen-1") -> wire.DisposeLot:
+    return wire.DisposeLot(was_said(disposition, order=order), "")
 
 
 def a_hold(cause: Cause) -> Hold:
@@ -45,7 +53,8 @@ def a_hold(cause: Cause) -> Hold:
 
 
 def in_state(disposition: Disposition, *holds: Cause) -> list[object]:
-    return [replace(LOT, disposition=disposition), MADE, *map(a_hold, holds)]
+    has_passed = disposition is Disposition.PASSED
+    return [LOT, MADE, was_said(disposition, has_passed=has_passed), *map(a_hold, holds)]
 
 
 def standing(nouns: Any) -> set[Cause]:
@@ -116,6 +125,77 @@ def test_a_disposition_said_twice_is_moot() -> None:
     assert hold_use_cases.decide_dispose(seen(STORE, *before), says(Disposition.FAILED), NOW).moot
 
 
+def test_a_lot_that_passed_and_was_looked_at_again_is_recalled_when_it_fails() -> None:
+    before = [LOT, MADE, LEFT, was_said(Disposition.PENDING, has_passed=True), a_hold(Cause.INSPECTION_PENDING)]
+    decision = hold_use_cases.decide_dispose(seen(STORE, *before), says(Disposition.FAILED), NOW)
+    assert facts_of(decision) == ["LotHeld", "LotReleased", "RecallRaised"]
+
+
+def test_that_a_lot_had_passed_is_remembered_while_it_is_looked_at_again_and_not_after_it_failed() -> None:
+    state = nothing_known()
+    run(state, a_booking())
+    said = (Disposition.PASSED, Disposition.PENDING, Disposition.FAILED, Disposition.PENDING, Disposition.FAILED)
+    recalls = ["RecallRaised" in facts_of(run(state, says(one))) for one in said]
+    assert recalls == [False, False, True, False, False]
+
+
+def test_ids_of_holds_do_not_meet() -> None:
+    one = Hold("aachen", "A-B", "C", Cause.PERSON, "", "", NOW)
+    assert one.hold_id != replace(one, item_id="A", lot_id="B-C").hold_id
+
+
+def test_a_specification_that_moved_to_another_item_holds_its_lots_no_more() -> None:
+    moved = replace(INSPECTED, item_id="VALVE-20")
+    assert not moved.is_inspected("PUMP-100", NOW.date())
+    assert moved.is_inspected("VALVE-20", NOW.date())
+
+
+def test_a_lot_that_never_passed_is_not_recalled() -> None:
+    before = [LOT, MADE, LEFT, was_said(Disposition.PENDING), a_hold(Cause.INSPECTION_PENDING)]
+    decision = hold_use_cases.decide_dispose(seen(STORE, *before), says(Disposition.FAILED), NOW)
+    assert "RecallRaised" not in facts_of(decision)
+
+
+def test_a_lot_of_two_orders_is_free_when_both_passed() -> None:
+    before = [*in_state(Disposition.FAILED, Cause.INSPECTION_FAILED)]
+    decision = hold_use_cases.decide_dispose(seen(STORE, *before), says(Disposition.PASSED, "aachen-2"), NOW)
+    assert facts_of(decision) == []
+    assert standing(decision.changed) == set()
+
+
+def test_what_another_order_adds_to_a_lot_that_passed_is_held_and_recalls_what_left_when_it_fails() -> None:
+    before = [INSPECTED, LEFT, *in_state(Disposition.PASSED)]
+    grown = replace(a_booking(), work_order_id="aachen-2", document_id="c2")
+    state = seen(STORE, *before)
+    decision = use_cases.decide_book(state, grown, NOW)
+    assert standing(decision.changed) == {Cause.INSPECTION_PENDING}
+    awaited = [noun for noun in decision.changed if isinstance(noun, LotDisposition | Hold)]
+    failed = hold_use_cases.decide_dispose(seen(STORE, *before, *awaited), says(Disposition.FAILED, "aachen-2"), NOW)
+    assert facts_of(failed) == ["LotHeld", "LotReleased", "RecallRaised"]
+
+
+def test_a_disposition_before_its_output_is_kept_and_makes_no_lot_known() -> None:
+    decision = hold_use_cases.decide_dispose(seen(STORE, INSPECTED), says(Disposition.FAILED), NOW)
+    kept, mark = decision.changed
+    assert (facts_of(decision), kept) == ([], was_said(Disposition.FAILED))
+    assert isinstance(mark, AllocationMark)  # what a booking at the same moment meets it at
+    booked = use_cases.decide_book(seen(STORE, INSPECTED, *decision.changed), a_booking(), NOW)
+    assert facts_of(booked) == ["InventoryMoved", "LotHeld", "OutputStored"]
+    assert standing(booked.changed) == {Cause.INSPECTION_FAILED}
+
+
+def test_a_specification_for_later_leaves_the_one_of_today_in_force() -> None:
+    later = replace(INSPECTED, test_specification_id="SPEC-2", effective_start_date=date(2027, 1, 1))
+    decision = use_cases.decide_book(seen(STORE, INSPECTED, later), a_booking(), NOW)
+    assert "LotHeld" in facts_of(decision)
+
+
+def test_output_booked_in_the_batch_that_first_hears_of_its_specification_is_booked_all_the_same() -> None:
+    state = nothing_known(is_inspected=False)
+    state.apply(STORE.by_type, Decision(changed=[INSPECTED]))
+    assert facts_of(run(state, a_booking())) == ["InventoryMoved", "OutputStored"]
+
+
 def run(state: Seen, command: Any) -> Decision:
     decide = use_cases.decide_book if isinstance(command, wire.BookConfirmation) else hold_use_cases.decide_dispose
     decision = decide(state, command, NOW)
@@ -123,42 +203,47 @@ def run(state: Seen, command: Any) -> Decision:
     return decision
 
 
-def nothing_known() -> Seen:
-    """An inspected item, and a lot of which all was loaded that there is: nothing."""
-    state, lot = seen(STORE, INSPECTED), ("aachen", "PUMP-100", "P-1")
-    for noun in (Hold, LotShipment):
-        state._whole.add((STORE.by_type[noun], lot))
-    places = [
-        ("aachen", "PUMP-100", "P-1", OUTPUT),
-        ("aachen", "PUMP-100", "", SCRAP),
-        ("aachen", "HSG-10", "H-1", STORAGE),
-    ]
-    absent: dict[type, list[tuple[str, ...]]] = {Lot: [lot], AllocationMark: [("aachen",)], Stock: places}
+def nothing_known(*, is_inspected: bool = True) -> Seen:
+    """A lot of which all was loaded that there is: nothing. Of an item that nobody inspects, less is loaded."""
+    state, lot = Seen(), ("aachen", "PUMP-100", "P-1")
+    rows = STORE.by_type
+    state._whole.add((rows[InspectedItem], lot[:2]))
+    places = [("aachen", "PUMP-100", "P-1", OUTPUT), ("aachen", "PUMP-100", "", SCRAP)]
+    absent: dict[type, list[tuple[str, ...]]] = {Lot: [lot], Stock: [*places, ("aachen", "HSG-10", "H-1", STORAGE)]}
+    if is_inspected:
+        absent[AllocationMark] = [("aachen",)]
+        state._whole |= {(rows[noun], lot) for noun in (Hold, LotShipment, LotDisposition)}
+        state._put_loaded(rows[InspectedItem], (), {("aachen", "SPEC-1"): INSPECTED})
     for noun, keys in absent.items():
-        state._put_loaded(STORE.by_type[noun], keys, {})
+        state._put_loaded(rows[noun], keys, {})
     return state
 
 
-LAST = [Disposition.PENDING, Disposition.PASSED, Disposition.FAILED]
+SAID = st.lists(st.sampled_from(Disposition), max_size=3)
+OF_LAST = {
+    Disposition.PENDING: {Cause.INSPECTION_PENDING},
+    Disposition.PASSED: set(),
+    Disposition.FAILED: {Cause.INSPECTION_FAILED},
+}
 
 
-@given(st.lists(st.sampled_from(LAST), min_size=1, max_size=4), st.integers(0, 4))
-def test_whenever_the_output_is_booked_the_last_disposition_holds_or_frees_its_lot(
-    said: list[Disposition], booked_at: int
+@given(SAID, SAID, st.data())
+def test_in_whatever_order_production_and_quality_are_heard_the_lot_ends_the_same(
+    first: list[Disposition], second: list[Disposition], data: st.DataObject
 ) -> None:
-    commands: list[Any] = [says(disposition) for disposition in said]
-    commands.insert(min(booked_at, len(commands)), a_booking())
+    """Two orders make one lot; what quality says of each comes in its order, and production's bookings anywhere between."""
+    streams: list[list[Any]] = [
+        [a_booking()],
+        [replace(a_booking(), work_order_id="aachen-2", document_id="c2")],
+        [says(one) for one in first],
+        [says(one, "aachen-2") for one in second],
+    ]
     state = nothing_known()
-    for command in commands:
-        run(state, command)
-    held = standing(state.all(hold_use_cases.HOLDS.of("aachen", "PUMP-100", "P-1")))
-    wanted = {
-        Disposition.PENDING: {Cause.INSPECTION_PENDING},
-        Disposition.PASSED: set(),
-        Disposition.FAILED: {Cause.INSPECTION_FAILED},
-    }
-    last = said[-1]
-    assert held == wanted[last]
+    while any(streams):
+        run(state, data.draw(st.sampled_from([one for one in streams if one])).pop(0))
+    last = [(said or [Disposition.PENDING])[-1] for said in (first, second)]
+    worst = max(last, key=[Disposition.PASSED, Disposition.PENDING, Disposition.FAILED].index)
+    assert standing(state.all(hold_use_cases.HOLDS.of("aachen", "PUMP-100", "P-1"))) == OF_LAST[worst]
 
 
 def a_person_holds(**changes: Any) -> wire.HoldLot:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -19,15 +20,15 @@ class Cause(enum.Enum):
 
 
 class Disposition(enum.Enum):
-    """What quality says of a lot."""
+    """What quality says of an order's part of a lot."""
 
-    NONE = ""  # nothing was said: its item is not inspected, or the ledger has not heard so
     PENDING = "pending"
     PASSED = "passed"
     FAILED = "failed"
 
 
 OF_QUALITY = {Disposition.PENDING: Cause.INSPECTION_PENDING, Disposition.FAILED: Cause.INSPECTION_FAILED}
+GRAVITY = (Disposition.PASSED, Disposition.PENDING, Disposition.FAILED)  # the gravest of a lot's is the lot's
 
 
 class LotHeldAlready(DomainError):
@@ -50,15 +51,51 @@ class HoldNotYours(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class InspectedItem:
-    """An item whose lots are inspected, as its test specification says. Days are the plant's; None: without end."""
+    """What a test specification says of which lots are inspected. Days are the plant's; None: without end."""
 
     plant_id: str
+    test_specification_id: str
     item_id: str
     effective_start_date: date
     effective_end_date: date | None
 
-    def is_inspected(self, day: date) -> bool:
-        return self.effective_start_date <= day and (self.effective_end_date is None or day <= self.effective_end_date)
+    def is_inspected(self, item_id: str, day: date) -> bool:
+        begin, end = self.effective_start_date, self.effective_end_date
+        return self.item_id == item_id and begin <= day and (end is None or day <= end)
+
+
+@dataclass(frozen=True, slots=True)
+class LotDisposition:
+    """What quality said last in one inspection of a lot; the ledger may not know the lot yet.
+
+    `inspection_id` is empty while the output of an order waits for its inspection to open. `has_passed`: it passed, and
+    did not fail since.
+    """
+
+    plant_id: str
+    item_id: str
+    lot_id: str
+    work_order_id: str
+    inspection_id: str
+    disposition: Disposition
+    reason: str
+    has_passed: bool = False
+
+    def after(self, before: LotDisposition | None) -> LotDisposition:
+        """With what is remembered from before."""
+        was_passed = before is not None and before.has_passed and self.disposition is Disposition.PENDING
+        return replace(self, has_passed=was_passed or self.disposition is Disposition.PASSED)
+
+
+def awaited(plant_id: str, item_id: str, lot_id: str, work_order_id: str) -> LotDisposition:
+    """Until the inspection of an order's output opens."""
+    pending = Disposition.PENDING
+    return LotDisposition(plant_id, item_id, lot_id, work_order_id, "", pending, "its inspection is pending")
+
+
+def gravest(said: Iterable[LotDisposition]) -> LotDisposition | None:
+    """What counts for the lot: it passes when all of its inspections passed. None: nobody said anything."""
+    return max(said, key=lambda one: (GRAVITY.index(one.disposition), one.inspection_id), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +125,8 @@ class Hold:
 
 
 def hold_id(plant_id: str, item_id: str, lot_id: str, cause: Cause) -> str:
-    return f"{plant_id}-{item_id}-{lot_id}-{cause.value}"
+    """A hold is named by what it is about; ids of items and lots may hold any sign, so that joined they could meet."""
+    return hashlib.sha256("\x1f".join((plant_id, item_id, lot_id, cause.value)).encode()).hexdigest()[:32]
 
 
 def dispose(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from servicekit.domain import DomainError, Kind, Quantity
-from services.inventory.domain.hold import Disposition
 
 CLOCK_SKEW = timedelta(minutes=5)  # how far a warehouse's clock may be ahead of ours
 STORAGE, OUTPUT, WAREHOUSE, SCRAP = "storage", "output", "warehouse", "scrap"  # places of a plant
@@ -67,7 +66,6 @@ class Lot:
     work_order_id: str
     traceparent: str
     make_time: datetime
-    disposition: Disposition = Disposition.NONE
 
     @property
     def order_key(self) -> str:

@@ -1,8 +1,8 @@
-"""Holds of lots, the disposition of a lot, and which lots deliveries get.
+"""Holds of lots, what quality said of them, and which lots deliveries get.
 
 Why:    quality decides on lots; what may not be used is not allocated.
 Phase:  expand.
-Locks:  new tables; two columns with a constant default, which rewrite no rows.   Old code: reads and writes as before.
+Locks:  new tables; one column with a constant default, which rewrites no rows.   Old code: reads and writes as before.
 """
 
 import json
@@ -18,14 +18,26 @@ Big = sa.BigInteger
 
 
 def upgrade() -> None:
-    op.add_column("lots", sa.Column("disposition", sa.Text, nullable=False, server_default=""))
     op.add_column("lots", sa.Column("make_time", Big, nullable=False, server_default="0"))  # 0: before this version
     op.create_table(
         "inspected_items",
         sa.Column("plant_id", sa.Text, primary_key=True),
-        sa.Column("item_id", sa.Text, primary_key=True),
+        sa.Column("test_specification_id", sa.Text, primary_key=True),
+        sa.Column("item_id", sa.Text, nullable=False),
         sa.Column("effective_start_date", sa.Text, nullable=False),
         sa.Column("effective_end_date", sa.Text),
+    )
+    op.create_index("inspected_items_by_item", "inspected_items", ["plant_id", "item_id"])
+    op.create_table(
+        "lot_dispositions",
+        sa.Column("plant_id", sa.Text, primary_key=True),
+        sa.Column("item_id", sa.Text, primary_key=True),
+        sa.Column("lot_id", sa.Text, primary_key=True),
+        sa.Column("work_order_id", sa.Text, primary_key=True),
+        sa.Column("inspection_id", sa.Text, primary_key=True),
+        sa.Column("disposition", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("has_passed", sa.Boolean, nullable=False),
     )
     op.create_table(
         "holds",
@@ -67,6 +79,10 @@ def upgrade() -> None:
         sa.Column("told", Big, nullable=False),
     )
     op.create_index("shipments_by_plant", "shipments", ["plant_id", "state"])
+    op.execute(
+        "INSERT INTO allocation_marks (plant_id, changes, told) "
+        "SELECT DISTINCT plant_id, 1, 0 FROM shipments WHERE state = 'advised'"
+    )
     _lots_that_left(shipped)
 
 

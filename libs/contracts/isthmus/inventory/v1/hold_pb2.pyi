@@ -64,7 +64,7 @@ class Hold(_message.Message):
     RELEASE_TIME_FIELD_NUMBER: _builtins.int
     RELEASE_REASON_FIELD_NUMBER: _builtins.int
     hold_id: _builtins.str
-    """"<plant id>-<item id>-<lot id>-<cause>"; set by us."""
+    """One a lot and cause, for ever; set by us."""
     plant_id: _builtins.str
     item_id: _builtins.str
     lot_id: _builtins.str
