@@ -111,8 +111,8 @@ class SignalDriver(Protocol):
     connector_id: str
     name: str
 
-    async def looks(self) -> Sequence[Look]:
-        """Every machine once. Raises DriverAway."""
+    async def looks(self) -> tuple[Sequence[Look], str]:
+        """(every machine that answered, why others did not). Raises DriverAway when none did."""
 
 
 @dataclass(slots=True)

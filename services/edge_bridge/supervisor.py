@@ -157,7 +157,7 @@ async def follow_machines(
     failures = 0
     while True:
         try:
-            looks, now = await machines.looks(), clock.now()
+            (looks, fault_text), now = await machines.looks(), clock.now()
             for look in looks:
                 telemetry.offer(look, {m.measure_id: m.unit_code for m in assets[look.asset_id].measures})
                 worth = watches[look.asset_id].take(look, now)
@@ -165,7 +165,7 @@ async def follow_machines(
                     modulus, is_late = assets[look.asset_id].counter_modulus, not kit.broker.is_connected
                     command = wire.ObserveMachine(kit.settings.plant_id, worth, modulus, is_late)
                     await _until_safe(kit, command)
-            health.is_connected, health.last_error, health.last_record_time, failures = True, "", now, 0
+            health.is_connected, health.last_error, health.last_record_time, failures = True, fault_text, now, 0
             await asyncio.sleep(kit.settings.signal_poll_seconds)
         except DriverAway as fault:
             failures = await _back_off(health, str(fault), failures)
