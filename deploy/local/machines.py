@@ -139,7 +139,7 @@ def wear(story: Story, machines: Machines, report: Report) -> None:
         machines.happens("brno", vibration=value)
         story.wait(f"vibration of {value} is seen", partial(_is_seen, machines, number), 60)
     (request,) = machines.requests("brno")
-    report.check("vibration above its limit is one request", request.work_request_id, "brno-bearing-worn-1")
+    report.check("vibration above its limit is one request", request.work_request_id, "brno~bearing-worn~1")
     story.say(f"vibration passed its limit: one work request ({request.cause})")
 
 
@@ -180,8 +180,8 @@ def judge(story: Story, plants: Plants, machines: Machines, report: Report) -> N
     report.check("the CMMS has one notification a work request", sorted(n["NotificationNo"] for n in kept), numbers)
     report.check("each work request is of one cause", len(asked), 2)
     erp = plants.erps["aachen"]
-    story.wait("the ERP knows part and downtime", lambda: erp.spare_parts("aachen-spindle%") and erp.notes(CENTRE), 90)
-    parts = {plant: plants.erps[plant].spare_parts(f"{plant}-%") for plant in MACHINES}
+    story.wait("the ERP knows part and downtime", lambda: erp.spare_parts("aachen~spindle%") and erp.notes(CENTRE), 90)
+    parts = {plant: plants.erps[plant].spare_parts(f"{plant}~%") for plant in MACHINES}
     report.check("the ERP of aachen plans the spare part once", parts, {"aachen": ["SEAL-7 2 request"], "brno": []})
     notes = {plant: plants.erps[plant].notes(CENTRE) for plant in MACHINES}
     report.check("the ERPs have one downtime", [len(notes["aachen"]), len(notes["brno"])], [1, 0])

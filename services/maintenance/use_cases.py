@@ -229,7 +229,7 @@ def decide_open(seen: Seen, command: wire.OpenWorkRequest, now: datetime) -> Dec
 
 
 def _by_hand(command: wire.OpenWorkRequest) -> str:
-    return f"{command.plant_id}-{command.asset_id}-{command.business_key.document_number}"
+    return work_request.id_by_hand(command.plant_id, command.asset_id, command.business_key)
 
 
 open_work_request = UseCase(

@@ -82,7 +82,7 @@ def _specification_at(
 
 
 def _inspection_id(command: wire.ReachCheckpoint) -> str:
-    return f"{command.work_order_id}-{command.operation_sequence}-{command.lot_id}"
+    return f"{command.work_order_id}~{command.operation_sequence}~{command.lot_id}"
 
 
 def _opened(

@@ -230,7 +230,7 @@ def record_verdict(request: quality_service_pb2.RecordVerdictRequest) -> RecordV
     verdict = Verdict(
         said.qms_number,
         said.revision,
-        _word(OUTCOMES, said.outcome) or VerdictOutcome.FAILED,  # a word that we do not know releases nothing
+        _word(OUTCOMES, said.outcome),
         said.decided_by,
         said.remark,
         time_of(said.occur_time),

@@ -120,7 +120,7 @@ async def test_a_work_request_gets_its_number_and_what_people_complete_is_comple
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [("", "has no number in the CMMS: record it, then release"), ("EQ-999", "Equipment EQ-999 does not exist")],
+    [("", "has no number in the CMMS: correct cmms_asset_number here"), ("EQ-999", "Equipment EQ-999 does not exist")],
 )
 async def test_an_asset_that_the_cmms_does_not_know_waits_for_a_person(
     calls: Calls, plant: Plant, number: str, words: str

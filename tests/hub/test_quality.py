@@ -238,5 +238,6 @@ async def test_what_cannot_be_is_refused_and_changes_nothing(calls: Calls, resin
             "TEST_SPECIFICATION_MISSING",
         ),
     ]
+    refused.append((stub.RecordVerdict, a_verdict(other, 0), "FIELD_INVALID"))  # a word that nobody knows
     for call, request, reason in refused:
         assert refusal_of(calls, lambda call=call, request=request: call(request, timeout=10), "quality")[1] == reason

@@ -87,7 +87,7 @@ def test_a_new_rule_counts_from_now_and_a_changed_one_keeps_its_numbers() -> Non
     decision = record(a_rule(FAULTS), old)
     assert facts_of(decision) == ["ConditionRuleReleased"]
     assert nouns(decision, Watch) == [replace(WATCH, since_runtime=9000)]
-    used = replace(WATCH, request_count=3, open_request_id="aachen-R-1-3", is_latched=True)
+    used = replace(WATCH, request_count=3, open_request_id="aachen~R-1~3", is_latched=True)
     changed = record(a_rule(VIBRATION), old, a_rule(FAULTS), used)
     assert nouns(changed, Watch) == [replace(used, since_runtime=9000, is_latched=False)]
     assert facts_of(record(a_rule(FAULTS), PRESS, a_rule(FAULTS), WATCH)) == []
@@ -100,8 +100,17 @@ def an_open_request() -> tuple[WorkRequest, Watch]:
 
 
 def complete(*known: object, plant_id: str = "aachen") -> Decision:
-    command = wire.CompleteWorkRequest(KEY, plant_id, "aachen-R-1-1", NOW)
+    command = wire.CompleteWorkRequest(KEY, plant_id, "aachen~R-1~1", NOW)
     return use_cases.decide_complete(seen(STORE, *known), command, NOW)
+
+
+def test_requests_by_hand_of_two_systems_that_number_alike_are_two() -> None:
+    asked = wire.OpenWorkRequest(BusinessKey("desk", "request", "1"), "aachen", "PRESS-1", "leaks", 1, ())
+    also = replace(asked, business_key=BusinessKey("app", "request", "1"), problem="smells")
+    first = use_cases.decide_open(seen(STORE, PRESS), asked, NOW)
+    second = use_cases.decide_open(seen(STORE, PRESS, *first.changed), also, NOW)
+    (one,), (other,) = nouns(first, WorkRequest), nouns(second, WorkRequest)
+    assert one.work_request_id != other.work_request_id
 
 
 def test_work_that_is_done_arms_its_rule_again_once() -> None:
@@ -110,7 +119,7 @@ def test_work_that_is_done_arms_its_rule_again_once() -> None:
     assert facts_of(decision) == ["WorkRequestCompleted"]
     assert nouns(decision, Watch)[0].open_request_id == ""
     again = use_cases.decide_faults(seen(STORE, PRESS, a_rule(FAULTS), *decision.changed), faults(5), NOW)
-    assert nouns(again, WorkRequest)[0].work_request_id == "aachen-R-1-2"
+    assert nouns(again, WorkRequest)[0].work_request_id == "aachen~R-1~2"
     with pytest.raises(WorkRequestClosed):
         complete(PRESS, replace(request, state=State.COMPLETED))
     with pytest.raises(WorkRequestMissing):

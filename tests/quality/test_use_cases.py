@@ -77,6 +77,16 @@ def test_what_is_no_checkpoint_of_a_new_lot_opens_nothing(nouns: list[object], c
     assert facts_of(decision) == []
 
 
+def test_ids_of_inspections_do_not_meet() -> None:
+    """An order's number may end like an operation's, and a lot's begin like one."""
+    every = [SPECIFICATION, replace(SPECIFICATION, test_specification_id="S-2", checkpoint_operation_sequence=20)]
+    first = a_checkpoint(work_order_id="ghent-1", operation_sequence=30, lot_id="20-X")
+    second = a_checkpoint(work_order_id="ghent-1-30", operation_sequence=20, lot_id="X")
+    opened_first = use_cases.decide_checkpoint(seen(STORE, *every), first, NOW)
+    state = seen(STORE, *every, *opened_first.changed)
+    assert facts_of(use_cases.decide_checkpoint(state, second, NOW)) == ["InspectionOpened"]
+
+
 def the_result(value: str = "7.1", revision: int = 1) -> wire.RecordTestResult:
     return wire.RecordTestResult(KEY, "ghent", "L-1", a_result(value, revision))
 
@@ -132,7 +142,7 @@ def test_a_sample_is_of_one_inspection() -> None:
     assert facts_of(register(OPENED.inspection_id, "L-1", OPENED)) == ["SampleRegistered"]
     taken = replace(OPENED, sample_number="L-1")
     assert register(OPENED.inspection_id, "L-1", taken, SAMPLE).moot
-    other = replace(OPENED, inspection_id="ghent-2-30-B-2")
+    other = replace(OPENED, inspection_id="ghent-2~30~B-2")
     with pytest.raises(SampleMismatch):
         register(other.inspection_id, "L-1", other, SAMPLE)
     with pytest.raises(InspectionMissing):

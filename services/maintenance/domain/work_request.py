@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from servicekit.domain import DomainError, Kind
+from servicekit.domain import BusinessKey, DomainError, Kind
 from services.maintenance.domain.asset import Asset
 from services.maintenance.domain.condition import ConditionRule, Sight, SparePart, Watch
 
@@ -76,7 +77,13 @@ class WorkRequest:
 
 
 def request_id(rule: ConditionRule, number: int) -> str:
-    return f"{rule.plant_id}-{rule.condition_rule_id}-{number}"
+    return f"{rule.plant_id}~{rule.condition_rule_id}~{number}"
+
+
+def id_by_hand(plant_id: str, asset_id: str, key: BusinessKey) -> str:
+    """Two systems may number their documents alike: the whole key names the request."""
+    digest = hashlib.sha256("\x1f".join((key.source_system, key.document_type, key.document_number, key.line)).encode())
+    return f"{plant_id}~{asset_id}~by-{digest.hexdigest()[:16]}"
 
 
 def ask(

@@ -62,12 +62,12 @@ def test_a_rule_by_runtime_asks_once_an_interval() -> None:
     sight = condition.see_runtime(rule, WATCH, 500 * 3600)
     assert (sight.occurrences, sight.cause) == (1, "ran 500 HUR, due every 500 HUR")
     open_watch, request, is_new = asked(rule, WATCH, sight, None, NOW)
-    assert (request.work_request_id, is_new) == ("aachen-R-1-1", True)
+    assert (request.work_request_id, is_new) == ("aachen~R-1~1", True)
     assert condition.see_runtime(rule, open_watch, 900 * 3600).occurrences == 0
     armed = open_watch.armed(520 * 3600)
     assert condition.see_runtime(rule, armed, 1019 * 3600).occurrences == 0
     again = condition.see_runtime(rule, armed, 1020 * 3600)
-    assert asked(rule, armed, again, None, NOW)[1].work_request_id == "aachen-R-1-2"
+    assert asked(rule, armed, again, None, NOW)[1].work_request_id == "aachen~R-1~2"
 
 
 def story(rule: ConditionRule, windows: list[Window]) -> list[WorkRequest]:

@@ -63,7 +63,7 @@ DWELL = replace(HEAT, characteristic_id="dwell", statistic=Statistic.DWELL, requ
 SPECIFICATION = TestSpecification(
     "ghent", "SPEC-1", "RESIN-5", "3", date(2026, 1, 1), None, 30, (PH, HEAT, DWELL), needs_verdict=True
 )
-OPENED = Inspection("ghent-1-30-B-1", "ghent", "ghent-1", "RESIN-5", "B-1", 30, SPECIFICATION, BEGIN, END)
+OPENED = Inspection("ghent-1~30~B-1", "ghent", "ghent-1", "RESIN-5", "B-1", 30, SPECIFICATION, BEGIN, END)
 
 
 def a_result(value: str = "7.1", revision: int = 1, unit: str = "Q30", **changes: Any) -> TestResult:

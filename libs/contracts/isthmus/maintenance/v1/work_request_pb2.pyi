@@ -72,7 +72,9 @@ class WorkRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     work_request_id: _builtins.str
-    """"<plant id>-<condition rule id>-<count of this rule's requests>"; by a person: "<plant id>-<asset id>-<document number>"."""
+    """"<plant id>~<condition rule id>~<count of this rule's requests>"; by a person: "<plant id>~<asset id>~by-<hash of its
+    document's key>". None of the ids holds a "~", so that no two meet.
+    """
     plant_id: _builtins.str
     asset_id: _builtins.str
     line_id: _builtins.str

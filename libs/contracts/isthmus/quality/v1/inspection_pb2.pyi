@@ -92,7 +92,7 @@ class Inspection(_message.Message):
     DISPOSITION_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     inspection_id: _builtins.str
-    """"<work order id>-<operation sequence>-<lot id>"; set by us."""
+    """"<work order id>~<operation sequence>~<lot id>"; set by us. No work order id holds a "~", so that no two meet."""
     plant_id: _builtins.str
     work_order_id: _builtins.str
     item_id: _builtins.str
