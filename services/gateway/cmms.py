@@ -40,9 +40,8 @@ class OpensWorkRequest(PartnerStep):
     def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
         said: WorkRequest = posting.payload
         if not said.cmms_asset_number:
-            raise Refused(
-                "CMMS_ASSET_UNKNOWN", f"asset {said.asset_id} has no number in the CMMS: record it, then release"
-            )
+            what = f"asset {said.asset_id} has no number in the CMMS"
+            raise Refused("CMMS_ASSET_UNKNOWN", f"{what}: correct cmms_asset_number here, and record it on the asset")
         body = {
             "Equipment": said.cmms_asset_number,
             "Priority": PRIORITIES.get(said.priority, "LOW"),
