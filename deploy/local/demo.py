@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -19,9 +19,6 @@ HOME = system.ROOT / "var" / "demo"
 BASE = 19000
 MACHINES = 3  # the scenario in which machines ask for help
 CUT_SECONDS = 20.0
-
-
-PLAYS: Mapping[int, Callable[[Story, Plants, Report], None]]  # by scenario; made below, when all are there
 
 
 def run(console: Console, *, as_json: bool, scenario: int = 1) -> bool:

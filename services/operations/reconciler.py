@@ -22,6 +22,7 @@ from isthmus.production.v1 import production_service_pb2 as production
 from isthmus.production.v1 import work_order_pb2
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from servicekit import clock
+from servicekit.database import Again
 from servicekit.domain import BusinessKey, DomainError
 from servicekit.errors import from_rpc_error
 from servicekit.run import Kit
@@ -79,9 +80,12 @@ class Reconciler:
     async def serve(self) -> None:
         """Run until cancelled."""
         while True:
-            running = await self._kit.database.read(lambda tx: RECONCILIATIONS.select(tx, "state = 'running'", ()))
-            for begun in running:
-                await self._kit.door.run(use_cases.end_reconciliation, await self._reconcile(begun))
+            try:
+                running = await self._kit.database.read(lambda tx: RECONCILIATIONS.select(tx, "state = 'running'", ()))
+                for begun in running:
+                    await self._kit.door.run(use_cases.end_reconciliation, await self._reconcile(begun))
+            except (DomainError, Again) as fault:
+                log.warning("reconciling pauses", fault=str(fault))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _reconcile(self, begun: Reconciliation) -> wire.EndReconciliation:
