@@ -15,7 +15,7 @@ from servicekit import clock
 from servicekit.domain import DomainError
 from servicekit.inbox import Delivery
 from servicekit.run import Kit
-from services.edge_bridge import use_cases, wire
+from services.edge_bridge import machine_wire, use_cases, wire
 from services.edge_bridge.domain.evidence import HistorianRead, evidence
 from services.edge_bridge.domain.machine import Machine
 from services.edge_bridge.domain.watch import Watch
@@ -163,7 +163,7 @@ async def follow_machines(
                 worth = watches[look.asset_id].take(look, now)
                 if worth is not None:
                     modulus, is_late = assets[look.asset_id].counter_modulus, not kit.broker.is_connected
-                    command = wire.ObserveMachine(kit.settings.plant_id, worth, modulus, is_late)
+                    command = machine_wire.ObserveMachine(kit.settings.plant_id, worth, modulus, is_late)
                     await _until_safe(kit, command)
             health.is_connected, health.last_error, health.last_record_time, failures = True, fault_text, now, 0
             await asyncio.sleep(kit.settings.signal_poll_seconds)
@@ -171,7 +171,7 @@ async def follow_machines(
             failures = await _back_off(health, str(fault), failures)
 
 
-async def _until_safe(kit: Kit, command: wire.ObserveMachine) -> None:
+async def _until_safe(kit: Kit, command: machine_wire.ObserveMachine) -> None:
     """A disk that takes nothing now is waited for: what was taken out of the filter can't be read again."""
     while True:
         try:

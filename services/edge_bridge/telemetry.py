@@ -15,7 +15,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import NotFoundError
 
 from servicekit.broker import FAULTS, Broker
-from services.edge_bridge import wire
+from services.edge_bridge import machine_wire
 from services.edge_bridge.domain.machine import Look
 
 log = structlog.get_logger()
@@ -97,7 +97,7 @@ class Telemetry:
         client = await self._broker.client()
         while self._waiting:
             look = self._waiting[0]
-            data = wire.telemetry(self._plant_id, look, self._units).SerializeToString()
+            data = machine_wire.telemetry(self._plant_id, look, self._units).SerializeToString()
             await client.publish(f"telemetry.{self._plant_id}.{look.asset_id}", data)
             self._waiting.popleft()
             self.sent += 1

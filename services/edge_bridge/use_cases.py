@@ -11,7 +11,7 @@ from isthmus.edge.v1.edge_events_pb2 import ConfirmationReported
 from servicekit.postings import PostingOutcome
 from servicekit.rows import Key
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
-from services.edge_bridge import wire
+from services.edge_bridge import machine_wire, wire
 from services.edge_bridge.domain.evidence import HistorianRead
 from services.edge_bridge.domain.machine import Machine
 from services.edge_bridge.domain.plant_order import (
@@ -198,19 +198,19 @@ observe_station = UseCase(name="observe_station", loads=_observation_loads, deci
 # --- machines
 
 
-def decide_machine(seen: Seen, command: wire.ObserveMachine, now: datetime) -> Decision:
+def decide_machine(seen: Seen, command: machine_wire.ObserveMachine, now: datetime) -> Decision:
     """Say what is new of a machine, once, also if the process died after the last time."""
     worth, look = command.worth, command.worth.look
     known = seen.get(MACHINES.key(look.asset_id)) or Machine(look.asset_id)
     after, said = known, list[Any]()
     if worth.is_counter_due:
         after, advances = after.counted(worth.seen, look.stand, command.modulus)
-        said += [wire.counters_advanced(command, advance) for advance in advances]
+        said += [machine_wire.counters_advanced(command, advance) for advance in advances]
     if is_worth_saying(known, look):
         after = replace(after, state=look.state, fault_code=look.fault_code)
-        said.append(wire.machine_state_reported(command))
-    said += [wire.faults_reported(command, faults) for faults in worth.faults]
-    said += [wire.measurement_summarised(command, window) for window in worth.windows]
+        said.append(machine_wire.machine_state_reported(command))
+    said += [machine_wire.faults_reported(command, faults) for faults in worth.faults]
+    said += [machine_wire.measurement_summarised(command, window) for window in worth.windows]
     measures = {**after.measures, **{window.measure_id: window.latest for window in worth.windows}}
     after = replace(after, measures=measures)
     key, at = f"asset:{look.asset_id}", look.source_time

@@ -12,7 +12,7 @@ from isthmus.edge.v1.edge_events_pb2 import (
 from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, DowntimeStarted
 from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
 from servicekit.facts import Do, EventMeta, consumes
-from services.production import line_use_cases, use_cases, wire
+from services.production import line_use_cases, line_wire, use_cases, wire
 
 
 @consumes(ItemChanged)
@@ -67,12 +67,12 @@ def count_pieces(event: ProductionEventRecorded, meta: EventMeta) -> Do | None:
 @consumes(DowntimeStarted)
 def block_line(event: DowntimeStarted, meta: EventMeta) -> Do | None:
     """When an asset that stops its line goes down, block the line."""
-    command = wire.block_line(event)
+    command = line_wire.block_line(event)
     return Do(line_use_cases.block_line, command) if command is not None else None
 
 
 @consumes(DowntimeRecorded)
 def free_line(event: DowntimeRecorded, meta: EventMeta) -> Do | None:
     """When its downtime is over, free the line."""
-    command = wire.free_line(event)
+    command = line_wire.free_line(event)
     return Do(line_use_cases.free_line, command) if command is not None else None

@@ -12,7 +12,7 @@ from servicekit.domain import DomainError
 from servicekit.run import Kit
 from services.production import line_use_cases, queries
 from services.production.domain.line import Line
-from services.production.wire import TellOrders
+from services.production.line_wire import TellOrders
 
 log = structlog.get_logger()
 LOOK_SECONDS = 0.5

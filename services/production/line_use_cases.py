@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.production.v1 import production_events_pb2 as events
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Seen, UseCase
-from services.production import wire
+from services.production import line_wire, wire
 from services.production.domain.line import Line, hold_reasons
 from services.production.domain.work_order import Operation, WorkOrder
 from services.production.store import LINES, OPERATIONS, WORK_ORDERS
@@ -51,33 +51,47 @@ def told(
     return after, [wire.order_fact(data, after, now)]
 
 
+def told_reopened(seen: Seen, order: WorkOrder, now: datetime) -> tuple[WorkOrder, list[Line], list[Fact]]:
+    """(the order, lines that are new, facts): an order that was closed has missed what became of its lines."""
+    operations = seen.all(OPERATIONS.of(order.work_order_id))
+    lines, new_lines = lines_of(seen, order.plant_id, operations)
+    order, facts = told(order, operations, lines, now)
+    return order, new_lines, facts
+
+
 # --- what maintenance says of a line
 
 
-def decide_block(seen: Seen, command: wire.BlockLine, now: datetime) -> Decision:
+def decide_block(seen: Seen, command: line_wire.BlockLine, now: datetime) -> Decision:
     """An asset that stops its line is down: the line is blocked until that is over."""
     before = seen.get(LINES.key(command.plant_id, command.line_id)) or Line(command.plant_id, command.line_id)
     after = before.blocked(command.block)
     if after == before:
         return Decision(moot="blocked by it already")
-    facts = [] if before.is_blocked else [_line_fact(events.LineBlocked(line=wire.line_message(after)), after, command)]
+    facts = (
+        []
+        if before.is_blocked
+        else [_line_fact(events.LineBlocked(line=line_wire.line_message(after)), after, command)]
+    )
     return Decision(changed=[after], facts=facts)
 
 
-def _line_fact(data: Any, line: Line, command: wire.BlockLine | wire.FreeLine) -> Fact:
+def _line_fact(data: Any, line: Line, command: line_wire.BlockLine | line_wire.FreeLine) -> Fact:
     return Fact(data, line.plant_id, f"line:{line.line_id}", line.line_id, command.occur_time)
 
 
 block_line = UseCase(name="block_line", loads=lambda c, seen: [LINES.key(c.plant_id, c.line_id)], decide=decide_block)
 
 
-def decide_free(seen: Seen, command: wire.FreeLine, now: datetime) -> Decision:
+def decide_free(seen: Seen, command: line_wire.FreeLine, now: datetime) -> Decision:
     """The asset is up again: the line is free when nothing else blocks it."""
     before = seen.get(LINES.key(command.plant_id, command.line_id))
     after = before.freed(command.block_id) if before is not None else None
     if before is None or after is None or after == before:
         return Decision(moot="not blocked by it")
-    facts = [] if after.is_blocked else [_line_fact(events.LineFreed(line=wire.line_message(after)), after, command)]
+    facts = (
+        [] if after.is_blocked else [_line_fact(events.LineFreed(line=line_wire.line_message(after)), after, command)]
+    )
     return Decision(changed=[after], facts=facts)
 
 
@@ -87,7 +101,7 @@ free_line = UseCase(name="free_line", loads=lambda c, seen: [LINES.key(c.plant_i
 # --- the orders that need it
 
 
-def decide_tell_orders(seen: Seen, command: wire.TellOrders, now: datetime) -> Decision:
+def decide_tell_orders(seen: Seen, command: line_wire.TellOrders, now: datetime) -> Decision:
     """Tell open orders that they are held or resumed, a page at a time; who knows already is not told again."""
     changed: list[object] = []
     facts: list[Fact] = []
@@ -106,7 +120,7 @@ def decide_tell_orders(seen: Seen, command: wire.TellOrders, now: datetime) -> D
     return Decision(changed=changed, facts=facts) if changed else Decision(moot="all know already")
 
 
-def _tell_loads(command: wire.TellOrders, seen: Seen) -> Loads:
+def _tell_loads(command: line_wire.TellOrders, seen: Seen) -> Loads:
     wanted: Loads = [LINES.key(command.plant_id, command.line_id)]
     for order_id in command.work_order_ids:
         wanted += [WORK_ORDERS.key(order_id), OPERATIONS.of(order_id)]

@@ -10,7 +10,7 @@ from isthmus.production.v1.work_order_pb2 import WorkOrder as WorkOrderMessage
 from servicekit import paging
 from servicekit.clock import micros
 from servicekit.database import Tx
-from services.production import wire
+from services.production import line_wire, wire
 from services.production.domain.line import Line, hold_reasons
 from services.production.domain.work_order import WorkOrder
 from services.production.store import COMPONENTS, CONFIRMATIONS, LINES, OPERATIONS, WORK_ORDERS
@@ -53,7 +53,9 @@ def list_lines(tx: Tx, request: messages.ListLinesRequest) -> messages.ListLines
         (request.plant_id, not request.only_blocked, after, most),
     )
     last = [found[-1].line_id] if len(found) == most else None
-    return messages.ListLinesResponse(lines=map(wire.line_message, found), next_page_token=paging.token(request, last))
+    return messages.ListLinesResponse(
+        lines=map(line_wire.line_message, found), next_page_token=paging.token(request, last)
+    )
 
 
 def _holds(tx: Tx, orders: Sequence[WorkOrder]) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from services.production import wire
 from services.production.domain import confirmation as confirmations
 from services.production.domain import totals, work_order
 from services.production.domain.confirmation import Confirmation, ConfirmationMissing, PlantMismatch
-from services.production.domain.line import hold_reasons
+from services.production.domain.line import Line, hold_reasons
 from services.production.domain.plant import Plant
 from services.production.domain.recipe import BillOfMaterials, Routing
 from services.production.domain.work_order import (
@@ -29,7 +29,7 @@ from services.production.domain.work_order import (
     WorkOrder,
     WorkOrderExists,
 )
-from services.production.line_use_cases import line_loads, lines_of, told
+from services.production.line_use_cases import line_loads, lines_of, told, told_reopened
 from services.production.store import (
     BILLS_OF_MATERIALS,
     COMPONENTS,
@@ -320,11 +320,14 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
         reversal_reason=command.reversal_reason,
     )
     facts = [_document_fact(fact, order, command, now)]
+    after, new_lines = back.order, list[Line]()
     if confirmations.was_completed(order):
-        reopened = events.WorkOrderReopened(work_order=wire.work_order_message(back.order))
-        facts.append(_document_fact(reopened, back.order, command, now))
+        reopened = events.WorkOrderReopened(work_order=wire.work_order_message(after))
+        facts.append(_document_fact(reopened, after, command, now))
+        after, new_lines, held = told_reopened(seen, after, now)
+        facts += held
     return Decision(
-        changed=[back.order, reversed_one, _changed_now(back.operation, now), *lines],
+        changed=[after, reversed_one, _changed_now(back.operation, now), *lines, *new_lines],
         facts=facts,
         answer=messages.ReverseConfirmationResponse(confirmation=wire.confirmation_message(reversed_one)),
         traceparent=order.traceparent,
@@ -334,7 +337,11 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
 def _reverse_loads(command: wire.ReverseConfirmation, seen: Seen) -> Loads:
     key = CONFIRMATIONS.key(wire.confirmation_id(command.confirmation_key))
     wrong = seen.get(key)
-    return [key, *(_confirm_loads(wrong.work_order_id, wrong.plant_id, wrong.confirmation_id, seen) if wrong else ())]
+    if wrong is None:
+        return [key]
+    operations = seen.all(OPERATIONS.of(wrong.work_order_id))
+    lines = line_loads(wrong.plant_id, [operation.work_centre_id for operation in operations])
+    return [key, *_confirm_loads(wrong.work_order_id, wrong.plant_id, wrong.confirmation_id, seen), *lines]
 
 
 reverse_confirmation = UseCase(

@@ -1,4 +1,4 @@
-"""Production's words on the wire and in the domain: the only file here that names message fields."""
+"""Production's words on the wire and in the domain; it and `line_wire.py` alone name message fields."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from isthmus.edge.v1.edge_events_pb2 import (
     WorkOrderAccepted,
     WorkOrderRefused,
 )
-from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, DowntimeStarted
 from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
 from isthmus.production.v1 import (
     confirmation_pb2,
-    line_pb2,
     production_events_pb2,
     production_service_pb2,
     work_order_pb2,
@@ -43,7 +41,6 @@ from servicekit.wire import (
     timestamp,
 )
 from services.production.domain.confirmation import Confirmation, Consumption, Scrap
-from services.production.domain.line import Block, Line
 from services.production.domain.recipe import BillOfMaterials, Routing
 from services.production.domain.totals import CONSUMPTION, LABOUR, OUTPUT, SCRAP, Total
 from services.production.domain.work_order import ComponentAllocation, Item, Operation, State, WorkOrder
@@ -159,33 +156,6 @@ class CompareCounts:
     """Line and MES are done with an order: compare what they say."""
 
     work_order_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class BlockLine:
-    plant_id: str
-    line_id: str
-    block: Block
-    occur_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class FreeLine:
-    plant_id: str
-    line_id: str
-    block_id: str
-    occur_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TellOrders:
-    """A page of the open orders of a line; `is_last`: after it all know of the line's `changes`."""
-
-    plant_id: str
-    line_id: str
-    work_order_ids: tuple[str, ...]
-    changes: int
-    is_last: bool
 
 
 def confirmation_id(key: BusinessKey) -> str:
@@ -328,34 +298,6 @@ def routing(event: RoutingReleased, meta: EventMeta) -> Routing:
 
 
 # --- nouns into messages
-
-
-def block_line(event: DowntimeStarted) -> BlockLine | None:
-    """None: no line stands still for it."""
-    said = event.downtime
-    if not said.stops_line or not said.line_id:
-        return None
-    start = time_of(said.start_time)
-    return BlockLine(said.plant_id, said.line_id, Block(said.downtime_id, said.asset_id, said.fault_code, start), start)
-
-
-def free_line(event: DowntimeRecorded) -> FreeLine | None:
-    said = event.downtime
-    if not said.line_id:
-        return None
-    return FreeLine(said.plant_id, said.line_id, said.downtime_id, time_of(said.end_time))
-
-
-def line_message(line: Line) -> line_pb2.Line:
-    message = line_pb2.Line(plant_id=line.plant_id, line_id=line.line_id, is_blocked=line.is_blocked)
-    for block in line.blocks:
-        message.blocks.add(
-            block_id=block.block_id,
-            asset_id=block.asset_id,
-            fault_code=block.fault_code,
-            start_time=timestamp(block.start_time),
-        )
-    return message
 
 
 def work_order_message(

@@ -20,7 +20,7 @@ from servicekit.database import Database
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.door import Door
 from servicekit.use_case import Decision, Seen
-from services.production import line_teller, line_use_cases, queries, use_cases, wire
+from services.production import line_teller, line_use_cases, line_wire, queries, use_cases, wire
 from services.production.domain.line import Block, Line
 from services.production.domain.work_order import Item
 from services.production.store import LINES, STORE
@@ -80,7 +80,7 @@ async def after(turns: int, work: Any) -> None:
 
 async def block_and_tell(kit: Any, line: str) -> None:
     """The block, and at once the teller, as if it looked in that very moment."""
-    block = wire.BlockLine("aachen", line, Block(f"down-{line}", "PRESS-1", 17, DOWN), DOWN)
+    block = line_wire.BlockLine("aachen", line, Block(f"down-{line}", "PRESS-1", 17, DOWN), DOWN)
     await kit.facts.door.run(line_use_cases.block_line, block)
     await tell(kit.facts, line)
 
@@ -147,7 +147,7 @@ async def test_a_line_with_more_orders_than_a_page_tells_each_once_and_frees_eac
     await block_and_tell(kit, "LONG")
     line = (await kit.database.read(lambda tx: LINES.select(tx, "line_id = 'LONG'", ())))[0]
     assert line == Line("aachen", "LONG", line.blocks, 1, 1)
-    free = wire.FreeLine("aachen", "LONG", "down-LONG", DOWN)
+    free = line_wire.FreeLine("aachen", "LONG", "down-LONG", DOWN)
     for _ in range(2):
         await kit.door.run(line_use_cases.free_line, free)
         await tell(kit.facts, "LONG")

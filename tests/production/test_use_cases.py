@@ -12,6 +12,7 @@ import pytest
 from servicekit.domain import BusinessKey, Quantity, UnitMismatch
 from services.production import use_cases, wire
 from services.production.domain.confirmation import ConfirmationMissing, PlantMismatch
+from services.production.domain.line import Block, Line
 from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
 from services.production.domain.totals import Total
 from services.production.domain.work_order import Item, ItemUnknown, State, WorkOrderExists
@@ -129,6 +130,27 @@ def test_reversing_takes_the_same_amounts_back_and_reopens() -> None:
     assert said.confirmation.good_quantity.value == "-5"
     lines = [noun for noun in decision.changed if isinstance(noun, Total)]
     assert [line.quantity for line in lines if line.total_kind == "output"] == [pieces("0")]
+
+
+@pytest.mark.parametrize(
+    ("was_held", "is_blocked", "fact"),
+    [(True, False, "WorkOrderResumed"), (False, True, "WorkOrderHeld"), (True, True, ""), (False, False, "")],
+)
+def test_an_order_that_is_open_again_is_told_what_became_of_its_lines(
+    was_held: bool, is_blocked: bool, fact: str
+) -> None:
+    operations = [replace(o, good=Decimal(5), work_centre_id="CNC-01") for o in two_operations()]
+    order = a_work_order(state=State.COMPLETED, good=pieces("5"), is_held=was_held)
+    done = a_confirmation(
+        confirmation_id=wire.confirmation_id(a_confirmation().business_key), operation_sequence=20, output_lot_id="P-1"
+    )
+    total = Total("aachen-1", "output", "", "P-1", pieces("5"))
+    line = Line("aachen", "CNC-01", (Block("down", "PRESS-1", 17, NOW),) if is_blocked else ())
+    command = wire.ReverseConfirmation(
+        BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
+    )
+    decision = use_cases.decide_reverse(seen(STORE, order, done, total, line, *operations), command, NOW)
+    assert facts_of(decision)[2:] == ([fact] if fact else [])
 
 
 def test_only_a_booked_confirmation_is_reversed() -> None:
