@@ -251,6 +251,25 @@ async def _last_state_or_none(plant: Plant) -> tuple[int, int] | None:
     return next(iter(reversed(await states(plant))), None)
 
 
+async def test_a_device_that_was_away_is_read_again(plant: Plant) -> None:
+    async def connector() -> Any:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{plant.ports['bridge']}") as channel:
+            status = await EdgeServiceStub(channel).GetEdgeStatus(GetEdgeStatusRequest(), timeout=5)
+            return next(one for one in status.connectors if one.connector_id == "machines-aachen")
+
+    async def is_away() -> bool:
+        return not (await connector()).is_connected
+
+    await plant.happens(state="running")
+    await eventually(lambda: _is(_last_state_or_none(plant), (RUNNING, 0)), within=60)
+    plant.kill("machine")
+    await eventually(is_away, within=30)
+    assert (await connector()).last_error
+    plant.start("machine")
+    await plant.happens(state="down", fault=5)
+    await eventually(lambda: _is(_last_state_or_none(plant), (DOWN, 5)), within=60)
+
+
 async def test_raw_readings_reach_a_stream_of_their_own_and_are_dropped_while_the_link_is_cut(plant: Plant) -> None:
     async def stream() -> Any:
         client = await nats.connect(plant.broker.url)
