@@ -340,7 +340,7 @@ def release_posting(lot: HeldLot, release_reason: str) -> PlannedPosting:
 
 
 def _lot_posting(lot: HeldLot, kind: str, step: str, payload: Any) -> PlannedPosting:
-    key = f"{lot.plant_id}-{lot.item_id}-{lot.lot_id}/{step}"
+    key = f"{lot.plant_id}~{lot.item_id}~{lot.lot_id}/{step}"
     return PlannedPosting(erp_of(lot.plant_id), kind, lot.plant_id, lot.order_key, key, payload)
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from isthmus.events.v1.envelope_pb2 import Envelope
+from isthmus.inventory.v1.hold_pb2 import Hold
+from isthmus.inventory.v1.inventory_events_pb2 import LotHeld, LotReleased
 from isthmus.production.v1.production_events_pb2 import WorkOrderTotals
 from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
+from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
+from servicekit.facts import EventMeta
 from servicekit.use_case import Decision, Seen
-from services.gateway import use_cases, wire
+from services.gateway import event_handlers, use_cases, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
 from services.gateway.store import STORE
+from tests.support.seen import seen
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ORDER = ErpOrder("ghent-1", "ghent", "1", "RESIN-7", Step.RELEASED, "", False, "")
@@ -26,20 +33,15 @@ INSPECTION = Inspection(
 INSPECT = wire.InspectInErp("i-1", "ghent-1", INSPECTION, True)
 
 
-def seen_with(*nouns: object) -> Seen:
-    seen = Seen()
-    for noun in nouns:
-        rows = STORE.by_type[type(noun)]
-        seen._put_loaded(rows, (), {rows.key_of(noun): noun})
-    return seen
+seen_with = partial(seen, STORE)
 
 
-def decide(seen: Seen, use_case: Any, command: Any) -> Decision:
-    for want in use_case.loads(command, seen):
+def decide(found: Seen, use_case: Any, command: Any) -> Decision:
+    for want in use_case.loads(command, found):
         if hasattr(want, "is_shared"):
-            seen._nouns.setdefault((want.rows, want.values), None)
-    decision = use_case.decide(seen, command, NOW)
-    seen.apply(STORE.by_type, decision)
+            found._nouns.setdefault((want.rows, want.values), None)
+    decision = use_case.decide(found, command, NOW)
+    found.apply(STORE.by_type, decision)
     return decision
 
 
@@ -48,23 +50,53 @@ def kinds(decision: Decision) -> list[str]:
 
 
 def test_a_hold_and_a_failed_inspection_wait_for_the_orders_completion_and_stand_behind_it() -> None:
-    seen = seen_with(ORDER, ErpFeed("ghent", "", "8.0"))
-    assert kinds(decide(seen, use_cases.hold_in_erp, HOLD)) == []
-    assert kinds(decide(seen, use_cases.inspect_in_erp, INSPECT)) == []
-    completed = decide(seen, use_cases.complete_in_erp, COMPLETE)
+    found = seen_with(ORDER, ErpFeed("ghent", "", "8.0"))
+    assert kinds(decide(found, use_cases.hold_in_erp, HOLD)) == []
+    assert kinds(decide(found, use_cases.inspect_in_erp, INSPECT)) == []
+    completed = decide(found, use_cases.complete_in_erp, COMPLETE)
     assert kinds(completed) == ["complete_work_order", "hold_lot", "record_inspection"]
     assert {posting.order_key for posting in completed.postings} == {"ghent-1"}
-    assert kinds(decide(seen, use_cases.release_in_erp, FREE)) == ["release_lot"]
-    assert decide(seen, use_cases.hold_in_erp, HOLD).postings[0].key == "ghent-RESIN-7-R-1/hold-2"
+    assert kinds(decide(found, use_cases.release_in_erp, FREE)) == ["release_lot"]
+    assert decide(found, use_cases.hold_in_erp, HOLD).postings[0].key == "ghent~RESIN-7~R-1/hold-2"
 
 
 def test_a_hold_that_is_over_before_the_order_is_complete_never_reaches_the_erp() -> None:
-    seen = seen_with(ORDER, ErpFeed("ghent", "", "8.0"))
-    decide(seen, use_cases.hold_in_erp, HOLD)
-    assert decide(seen, use_cases.release_in_erp, replace(FREE, is_available=False)).moot == "another hold stands"
-    assert kinds(decide(seen, use_cases.release_in_erp, FREE)) == []
-    assert kinds(decide(seen, use_cases.complete_in_erp, COMPLETE)) == ["complete_work_order"]
+    found = seen_with(ORDER, ErpFeed("ghent", "", "8.0"))
+    decide(found, use_cases.hold_in_erp, HOLD)
+    assert decide(found, use_cases.release_in_erp, replace(FREE, is_available=False)).moot == "another hold stands"
+    assert kinds(decide(found, use_cases.release_in_erp, FREE)) == []
+    assert kinds(decide(found, use_cases.complete_in_erp, COMPLETE)) == ["complete_work_order"]
 
 
 def test_a_plant_without_an_erp_is_asked_for_nothing() -> None:
     assert decide(seen_with(ORDER), use_cases.hold_in_erp, HOLD).moot == "the plant has no ERP that we know"
+
+
+# --- the warehouse's part
+
+
+META = EventMeta(Envelope(event_id="e-1", plant_id="ghent", order_key="ghent-1"))
+QUARANTINE = Hold(hold_id="h-1", plant_id="ghent", item_id="RESIN-7", lot_id="R-1", work_order_id="ghent-1")
+
+
+def test_the_warehouse_blocks_a_held_lot_also_where_no_erp_is_asked() -> None:
+    asked = decide(seen_with(ORDER), use_cases.hold_in_erp, wire.hold(LotHeld(hold=QUARANTINE), META))
+    assert (kinds(asked), asked.moot) == (["block_lot"], "")
+    assert asked.postings[0].payload.is_blocked
+
+
+def test_the_warehouse_frees_a_lot_only_when_no_hold_of_it_stands() -> None:
+    one_of_two, last = (wire.release(LotReleased(hold=QUARANTINE, is_available=last), META) for last in (False, True))
+    assert kinds(decide(seen_with(ORDER), use_cases.release_in_erp, one_of_two)) == []
+    freed = decide(seen_with(ORDER), use_cases.release_in_erp, last)
+    assert kinds(freed) == ["block_lot"]
+    assert not freed.postings[0].payload.is_blocked
+
+
+def test_the_qms_is_asked_only_where_the_specification_needs_its_word() -> None:
+    inspection = Inspection(inspection_id="i-1", plant_id="ghent", work_order_id="ghent-1")
+    assert event_handlers.ask_verdict(InspectionOpened(inspection=inspection), META) is None
+    inspection.test_specification.needs_verdict = True
+    asked = event_handlers.ask_verdict(InspectionOpened(inspection=inspection), META)
+    assert asked is not None
+    assert kinds(decide(seen_with(), asked.use_case, asked.command)) == ["ask_verdict"]
