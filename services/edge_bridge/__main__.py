@@ -25,6 +25,7 @@ from services.edge_bridge.driver import (
     MesDriver,
     SignalDriver,
 )
+from services.edge_bridge.drivers.batch_mes import BatchMes
 from services.edge_bridge.drivers.influx_historian import InfluxHistorian, Place
 from services.edge_bridge.drivers.lims_files import LimsFiles
 from services.edge_bridge.drivers.modbus_signals import ModbusSignals
@@ -46,11 +47,7 @@ Driver = MesDriver | LineDriver | LaboratoryDriver | HistorianDriver | SignalDri
 def connectors_of(settings: Settings, lims_map: LimsMap | None, signals: SignalMap | None) -> Connectors:
     """What the settings connect this bridge to."""
     mes_id, line_id = f"mes-{settings.plant_id}", f"line-{settings.plant_id}"
-    mes: MesDriver
-    if settings.mes_driver == "rest_mes":
-        mes = RestMes(mes_id, settings.mes_address)
-    else:
-        mes = StagingMes(mes_id, Path(settings.mes_address))
+    mes = mes_of(settings, mes_id)
     line: LineDriver | None = None
     if settings.line_url:
         line = OpcUaLine(line_id, settings.line_url, TAG_MAPS[settings.line_tag_map], settings.line_stations)
@@ -60,6 +57,14 @@ def connectors_of(settings: Settings, lims_map: LimsMap | None, signals: SignalM
     named += [(historian_id(settings), historian), (machines_id(settings), machines)]
     health = {name: Health(name, driver.name) for name, driver in named if driver is not None}
     return Connectors(mes, line, laboratory, historian, machines, signals, health)
+
+
+def mes_of(settings: Settings, mes_id: str) -> MesDriver:
+    if settings.mes_driver == "staging_mes":
+        return StagingMes(mes_id, Path(settings.mes_address))
+    if settings.mes_driver == "batch_mes":
+        return BatchMes(mes_id, settings.mes_address)
+    return RestMes(mes_id, settings.mes_address)
 
 
 def machines_id(settings: Settings) -> str:

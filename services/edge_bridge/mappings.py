@@ -19,6 +19,7 @@ from services.edge_bridge.wire import Consumption, ReportConfirmation, ReportLab
 
 Report = ReportConfirmation | ReportReversal
 REST_UNITS = {"ST": "C62", "KG": "KGM", "G": "GRM", "L": "LTR", "M": "MTR"}
+BATCH_UNITS = {"kg": "KGM", "g": "GRM", "l": "LTR", "pcs": "C62", "m": "MTR"}
 STAGING_UNITS = {"KS": "C62", "KG": "KGM"}
 MINUTE = Decimal(60)
 
@@ -163,7 +164,52 @@ def staging_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
     )
 
 
-MAPPINGS: Mapping[str, Callable[..., Report]] = {"rest_mes": rest_mes, "staging_mes": staging_mes}
+def batch_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
+    """A record of the batch executive of ghent: what one phase of a batch took, made and lost."""
+    fields = _fields(record, BATCH_UNITS, Decimal)
+    if fields.values.get("voids"):
+        return ReportReversal(
+            BusinessKey(record.connector_id, "reversal", fields.text("record")),
+            plant_id,
+            "",
+            fields.text("batch"),
+            BusinessKey(record.connector_id, "confirmation", fields.text("voids")),
+            fields.values.get("reason") or "voided in the batch record",
+            time_of(record.read_time),
+            is_late,
+        )
+    unit = fields.text("uom")
+    lost = fields.quantity("loss", fields.values.get("loss") or "0", unit)
+    return ReportConfirmation(
+        business_key=BusinessKey(record.connector_id, "confirmation", fields.text("record")),
+        plant_id=plant_id,
+        work_order_id="",
+        mes_order_number=fields.text("batch"),
+        operation_sequence=fields.whole("phase"),
+        good=fields.quantity("good", fields.text("good"), unit),
+        scraps=(Scrap(lost, "HEEL"),) if lost.value else (),  # what stays in the vessel
+        labour=Quantity(fields.amount("operatorSeconds", fields.values.get("operatorSeconds") or "0"), "SEC"),
+        consumptions=tuple(
+            Consumption(
+                row.get("material", ""),
+                row.get("lot", ""),
+                fields.quantity("charged", row.get("value", ""), row.get("uom", "")),
+            )
+            for row in fields.rows("charged")
+        ),
+        output_lot_id=fields.values.get("outputLot", ""),
+        occur_time=_instant(fields, "ended"),
+        operator_id=fields.values.get("operator", ""),
+        is_final=fields.values.get("isLast") == "True",
+        is_late=is_late,
+    )
+
+
+MAPPINGS: Mapping[str, Callable[..., Report]] = {
+    "rest_mes": rest_mes,
+    "staging_mes": staging_mes,
+    "batch_mes": batch_mes,
+}
 
 
 # --- laboratory

@@ -15,7 +15,7 @@ from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.domain import BusinessKey, Quantity
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
 from services.edge_bridge.lims_map import load_map
-from services.edge_bridge.mappings import lab_result, rest_mes, staging_mes
+from services.edge_bridge.mappings import batch_mes, lab_result, rest_mes, staging_mes
 from services.edge_bridge.wire import ReportConfirmation, ReportReversal
 
 READ_TIME = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -43,6 +43,20 @@ ROW = {
     "LOT_OUT": "V-1",
     "LAST": "Y",
     "PARTS": json.dumps([{"ITEM": "PTFE-1", "LOT": "", "QTY": "0.125", "UOM": "KG"}]),
+}
+
+PHASE = {
+    "record": "R-000005",
+    "batch": "B26-0001",
+    "phase": "50",
+    "good": "1185.000",
+    "loss": "15.000",
+    "uom": "kg",
+    "operatorSeconds": "900.5",
+    "charged": json.dumps([{"material": "PA-1", "lot": "PA-0901", "value": "372.0", "uom": "kg"}]),
+    "outputLot": "R-0001",
+    "ended": "2026-11-24T12:00:00.250Z",
+    "isLast": "True",
 }
 
 
@@ -74,6 +88,33 @@ def test_a_rest_cancellation_names_the_report_that_was_wrong() -> None:
     assert said.is_late
 
 
+def test_a_phase_of_a_batch_is_a_confirmation_in_our_words() -> None:
+    said = batch_mes(a_record(PHASE, "mes-ghent"), "ghent", is_late=False)
+    assert isinstance(said, ReportConfirmation)
+    assert said.business_key == BusinessKey("mes-ghent", "confirmation", "R-000005")
+    assert (said.mes_order_number, said.operation_sequence, said.output_lot_id) == ("B26-0001", 50, "R-0001")
+    assert said.good == Quantity(Decimal(1185), "KGM")
+    assert said.scraps[0].quantity == Quantity(Decimal(15), "KGM")
+    assert said.labour == Quantity(Decimal("900.5"), "SEC")
+    assert said.consumptions[0].quantity == Quantity(Decimal(372), "KGM")
+    assert said.occur_time == datetime(2026, 11, 24, 12, 0, 0, 250_000, tzinfo=UTC)
+    assert said.is_final
+
+
+def test_a_phase_without_loss_scraps_nothing() -> None:
+    said = batch_mes(a_record({**PHASE, "loss": "0", "isLast": "False"}, "mes-ghent"), "ghent", is_late=False)
+    assert isinstance(said, ReportConfirmation)
+    assert (said.scraps, said.is_final) == ((), False)
+
+
+def test_a_voided_record_of_a_batch_takes_its_confirmation_back() -> None:
+    fields = {"record": "R-000006", "batch": "B26-0001", "voids": "R-000005", "reason": "scale drifted"}
+    said = batch_mes(a_record(fields, "mes-ghent"), "ghent", is_late=False)
+    assert isinstance(said, ReportReversal)
+    assert said.confirmation_key == BusinessKey("mes-ghent", "confirmation", "R-000005")
+    assert said.reversal_reason == "scale drifted"
+
+
 def test_a_staging_row_is_a_confirmation_at_the_time_of_reading() -> None:
     said = staging_mes(a_record({**ROW, "TS": "01.01.1970 00:00"}, "mes-brno"), "brno", is_late=False)
     assert isinstance(said, ReportConfirmation)
@@ -94,6 +135,11 @@ def test_a_staging_row_is_a_confirmation_at_the_time_of_reading() -> None:
         (rest_mes, REPORT, {"ende": "gestern"}),
         (rest_mes, REPORT, {"ende": "2026-11-24T13:00:00"}),
         (rest_mes, REPORT, {"verbrauch": "{"}),
+        (batch_mes, PHASE, {"good": "1.185,0"}),
+        (batch_mes, PHASE, {"uom": "lb"}),
+        (batch_mes, PHASE, {"phase": "fifty"}),
+        (batch_mes, PHASE, {"ended": "2026-11-24T12:00:00"}),
+        (batch_mes, PHASE, {"charged": "{}x"}),
         (staging_mes, ROW, {"MINUTES": "1O"}),
         (staging_mes, ROW, {"GOOD": "4,5"}),
         (staging_mes, ROW, {"UOM": "XX"}),

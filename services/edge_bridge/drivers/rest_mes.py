@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import httpx
-
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit import clock
-from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
-from services.edge_bridge.driver import DriverAway
+from servicekit.postings import Posting, PostingKind, Refused
+from services.edge_bridge.drivers.http_mes import PAGE, MesStep, client, page_of, record_of
 
 UNITS = {"C62": "ST", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
-SETTLE = timedelta(seconds=12)
-TIMEOUT = 4.0
-PAGE = 100
 FEED = "meldungen"
+OF_FEED = ("lfd", "wiederholung")
 
 
 def comma(value: str) -> str:
@@ -66,26 +60,12 @@ class RestMes:
 
     def __init__(self, connector_id: str, url: str) -> None:
         self.connector_id = connector_id
-        self.http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT)
+        self.http = client(url)
 
     async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
-        try:
-            answer = await self.http.get("/api/meldungen", params={"nach": position or "0", "max": str(PAGE)})
-            answer.raise_for_status()
-            reports = answer.json(parse_float=Decimal)["meldungen"]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise DriverAway(f"{type(error).__name__}: {error}") from error
-        return [(self._record(report), str(report["lfd"])) for report in reports]
-
-    def _record(self, report: dict[str, Any]) -> PlantRecord:
-        record = PlantRecord(connector_id=self.connector_id, feed=FEED, record_id=str(report["lfd"]))
-        for name, value in report.items():
-            if name in ("lfd", "wiederholung"):  # of the feed, not of the document
-                continue
-            text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-            record.fields.add(name=name, value="" if value is None else text)
-        record.read_time.FromDatetime(clock.now())
-        return record
+        found = await page_of(self.http, "/api/meldungen", "meldungen", nach=position or "0", max=str(PAGE))
+        numbered = [(str(report["lfd"]), report) for report in found]
+        return [(record_of(self.connector_id, FEED, at, report, OF_FEED), at) for at, report in numbered]
 
     async def mark_read(self, record: PlantRecord) -> None:
         """The feed is never emptied: our position is enough."""
@@ -98,43 +78,12 @@ class RestMes:
         }
 
 
-class MesStep:
-    """One change at this MES. It keeps our reference in a journal, so there is no draft: look, then ask."""
+class ReportedStep(MesStep):
+    fault_names = ("fehler", "error")
 
-    settle_time = SETTLE
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-
-    async def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
-        try:
-            answer = await self._http.request(method, path, **more)
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Away(str(error)) from error
-        except httpx.HTTPError as error:
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
-        if answer.is_server_error:
-            raise NoAnswer(f"HTTP {answer.status_code}")
-        body: dict[str, Any] = answer.json()
-        if answer.is_client_error:
-            raise Refused("MES_REFUSED", str(body.get("fehler") or body.get("error") or answer.status_code))
-        return body
-
-    async def find(self, posting: Posting) -> Found | None:
+    async def asked_for(self, posting: Posting) -> str | None:
         noted = (await self.call("GET", "/api/journal", params={"fremdreferenz": posting.key}))["vorgaenge"]
-        if not noted:
-            return None
-        number = noted[0]["auftragsnummer"]
-        return Found(number, is_booked=True, answer={"mes_order_number": number})
-
-    async def draft(self, posting: Posting) -> str:
-        return ""
-
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        raise NotImplementedError
-
-    async def read(self, posting: Posting, foreign_id: str) -> Found:
-        return await self.find(posting) or Found("", is_booked=False)
+        return str(noted[0]["auftragsnummer"]) if noted else None
 
     async def number_of(self, posting: Posting) -> str:
         """The MES's number of the order; it was dispatched under the order's id."""
@@ -147,19 +96,19 @@ class MesStep:
         return str(found["auftraege"][0]["auftragsnummer"])
 
 
-class DispatchesWorkOrder(MesStep):
+class DispatchesWorkOrder(ReportedStep):
     async def book(self, posting: Posting, foreign_id: str) -> None:
         await self.call("POST", "/api/auftraege", json=order_body(posting.payload.work_order, posting.key))
 
 
-class ChangesWorkOrder(MesStep):
+class ChangesWorkOrder(ReportedStep):
     async def book(self, posting: Posting, foreign_id: str) -> None:
         body = order_body(posting.payload.work_order, posting.key)
         wanted = {name: body[name] for name in ("fremdreferenz", "sollmenge", "starttermin", "endtermin")}
         await self.call("PUT", f"/api/auftraege/{await self.number_of(posting)}", json=wanted)
 
 
-class CancelsWorkOrder(MesStep):
+class CancelsWorkOrder(ReportedStep):
     async def book(self, posting: Posting, foreign_id: str) -> None:
         body = {"fremdreferenz": posting.key, "grund": posting.payload.cancel_reason}
         await self.call("POST", f"/api/auftraege/{await self.number_of(posting)}/storno", json=body)

@@ -1,0 +1,90 @@
+"""What MES that speak JSON over HTTP have in common: a feed that is never emptied, and a journal of what was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from servicekit import clock
+from servicekit.postings import Away, Found, NoAnswer, Posting, Refused
+from services.edge_bridge.driver import DriverAway
+
+SETTLE = timedelta(seconds=12)
+TIMEOUT = 4.0
+PAGE = 100
+
+
+def client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT)
+
+
+async def page_of(http: httpx.AsyncClient, path: str, name: str, **params: str) -> list[dict[str, Any]]:
+    """A page of a list, amounts exact. Raises DriverAway."""
+    try:
+        answer = await http.get(path, params=params)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json(parse_float=Decimal)[name]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise DriverAway(f"{type(error).__name__}: {error}") from error
+    return found
+
+
+def record_of(
+    connector_id: str, feed: str, record_id: str, content: dict[str, Any], of_feed: Collection[str]
+) -> PlantRecord:
+    """A record as the MES said it, lists as JSON text. `of_feed`: fields that belong to the feed, not to the document."""
+    record = PlantRecord(connector_id=connector_id, feed=feed, record_id=record_id)
+    for name, value in content.items():
+        if name not in of_feed:
+            text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+            record.fields.add(name=name, value="" if value is None else text)
+    record.read_time.FromDatetime(clock.now())
+    return record
+
+
+class MesStep:
+    """One change at an MES that keeps our reference in a journal, so there is no draft: look, then ask."""
+
+    settle_time = SETTLE
+    fault_names: tuple[str, ...] = ("error",)  # fields of a refusal that say why
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        try:
+            answer = await self._http.request(method, path, **more)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Away(str(error)) from error
+        except httpx.HTTPError as error:
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+        if answer.is_server_error:
+            raise NoAnswer(f"HTTP {answer.status_code}")
+        body: dict[str, Any] = answer.json()
+        if answer.is_client_error:
+            told = next((body[name] for name in self.fault_names if body.get(name)), answer.status_code)
+            raise Refused("MES_REFUSED", str(told))
+        return body
+
+    async def asked_for(self, posting: Posting) -> str | None:
+        """The MES's number of the order that its journal notes our reference for."""
+        raise NotImplementedError
+
+    async def find(self, posting: Posting) -> Found | None:
+        number = await self.asked_for(posting)
+        return None if number is None else Found(number, is_booked=True, answer={"mes_order_number": number})
+
+    async def draft(self, posting: Posting) -> str:
+        return ""
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        raise NotImplementedError
+
+    async def read(self, posting: Posting, foreign_id: str) -> Found:
+        return await self.find(posting) or Found("", is_booked=False)
