@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from servicekit.domain import DomainError, Kind, Quantity
 from services.quality.domain.test_specification import Characteristic, EvidenceSource, Statistic, TestSpecification
 
-CLOCK_SKEW = timedelta(minutes=5)  # how far a source's clock may be ahead of ours
+CLOCK_SKEW = timedelta(minutes=5)  # how far a source's clock may be ahead of ours or behind the plant's
 
 
 class Disposition(enum.Enum):
@@ -72,7 +72,7 @@ class EvidenceOutsideBatch(DomainError):
 
 
 class TimeImplausible(DomainError):
-    """The time is ahead of our clock, or before the batch began."""
+    """The time is ahead of our clock, or before the batch began, by more than five minutes."""
 
     reason, kind = "TIME_IMPLAUSIBLE", Kind.INVALID
 
@@ -205,7 +205,7 @@ class Inspection:
         return found
 
     def _require_plausible(self, occur_time: datetime, now: datetime) -> None:
-        if not self.batch_start_time <= occur_time <= now + CLOCK_SKEW:
+        if not self.batch_start_time - CLOCK_SKEW <= occur_time <= now + CLOCK_SKEW:
             raise TimeImplausible(occur_time=occur_time.isoformat())
 
 

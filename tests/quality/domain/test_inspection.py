@@ -160,6 +160,11 @@ def test_a_correction_of_a_result_counts_and_an_older_one_does_not() -> None:
     assert judged(a_result("9.1"), a_result("8.4", 2), a_result("9.1"), *GOOD[1:]).disposition is PASSED
 
 
+def test_a_laboratory_whose_clock_shows_minutes_may_say_a_little_before_the_batch() -> None:
+    said = judged(a_result(occur_time=BEGIN - timedelta(minutes=5)), *GOOD[1:])
+    assert said.disposition is PASSED
+
+
 SAID = [a_result("9.1"), a_result("8.4", 2), shown(), shown("dwell"), a_verdict(), a_verdict(VerdictOutcome.FAILED, 2)]
 
 
@@ -177,6 +182,7 @@ def test_order_and_repetition_change_nothing(order: list[Any], again: list[Any])
         (replace(shown(), characteristic_id="ph"), CharacteristicUnknown),
         (a_result(occur_time=datetime(1970, 1, 1, tzinfo=UTC)), TimeImplausible),
         (a_result(occur_time=NOW + timedelta(minutes=6)), TimeImplausible),
+        (a_result(occur_time=BEGIN - timedelta(minutes=5, seconds=1)), TimeImplausible),
         (replace(a_verdict(), occur_time=datetime(1970, 1, 1, tzinfo=UTC)), TimeImplausible),
         (replace(shown(), end_time=END + timedelta(seconds=1)), EvidenceOutsideBatch),
         (a_result("7.2"), RevisionConflict),

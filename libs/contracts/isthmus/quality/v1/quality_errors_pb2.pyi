@@ -56,7 +56,9 @@ class _QualityErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Qu
     QUALITY_ERROR_REASON_EVIDENCE_OUTSIDE_BATCH: _QualityErrorReason.ValueType  # 11
     """The evidence is not of the batch's time. Metadata: inspection_id, start_time, end_time. Ask the historian again."""
     QUALITY_ERROR_REASON_TIME_IMPLAUSIBLE: _QualityErrorReason.ValueType  # 12
-    """More than 5 minutes ahead of our clock, or before the batch began. Metadata: occur_time. Check the source's clock."""
+    """More than 5 minutes ahead of our clock, or more than 5 before the batch began. Metadata: occur_time. Check the
+    source's clock.
+    """
 
 class QualityErrorReason(_QualityErrorReason, metaclass=_QualityErrorReasonEnumTypeWrapper):
     """Reasons that quality gives. ErrorInfo.domain is "quality.isthmus"."""
@@ -95,5 +97,7 @@ The QMS must revise the first one.
 QUALITY_ERROR_REASON_EVIDENCE_OUTSIDE_BATCH: QualityErrorReason.ValueType  # 11
 """The evidence is not of the batch's time. Metadata: inspection_id, start_time, end_time. Ask the historian again."""
 QUALITY_ERROR_REASON_TIME_IMPLAUSIBLE: QualityErrorReason.ValueType  # 12
-"""More than 5 minutes ahead of our clock, or before the batch began. Metadata: occur_time. Check the source's clock."""
+"""More than 5 minutes ahead of our clock, or more than 5 before the batch began. Metadata: occur_time. Check the
+source's clock.
+"""
 Global___QualityErrorReason: _TypeAlias = QualityErrorReason  # noqa: Y015
