@@ -15,7 +15,12 @@ from isthmus.production.v1.production_events_pb2 import (
     OperationConfirmed,
     WorkOrderCompleted,
 )
-from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionOpened, NonconformanceOpened
+from isthmus.quality.v1.quality_events_pb2 import (
+    DispositionDecided,
+    InspectionAdvanced,
+    InspectionOpened,
+    NonconformanceOpened,
+)
 from servicekit.facts import Do, EventMeta, consumes
 from services.gateway import use_cases, wire
 
@@ -75,6 +80,13 @@ def release_in_erp(event: LotReleased, meta: EventMeta) -> Do:
 def inspect_in_erp(event: DispositionDecided, meta: EventMeta) -> Do:
     """When a lot passed or failed, record its inspection in the ERP."""
     return Do(use_cases.inspect_in_erp, wire.inspect(event))
+
+
+@consumes(InspectionAdvanced)
+def complete_inspection_in_erp(event: InspectionAdvanced, meta: EventMeta) -> Do | None:
+    """When more is known of a lot that was decided before all was there, tell the ERP: it waits for every point it asks."""
+    said = wire.inspect(event)
+    return Do(use_cases.inspect_in_erp, said) if said.is_decided else None
 
 
 @consumes(SparePartNeeded)

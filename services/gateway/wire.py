@@ -25,7 +25,12 @@ from isthmus.production.v1.production_events_pb2 import (
     WorkOrderTotals,
 )
 from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
-from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionOpened, NonconformanceOpened
+from isthmus.quality.v1.quality_events_pb2 import (
+    DispositionDecided,
+    InspectionAdvanced,
+    InspectionOpened,
+    NonconformanceOpened,
+)
 from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
 from servicekit.postings import Posting, PostingOutcome
@@ -321,7 +326,7 @@ def release(event: LotReleased, meta: EventMeta) -> ReleaseInErp:
     )
 
 
-def inspect(event: DispositionDecided) -> InspectInErp:
+def inspect(event: DispositionDecided | InspectionAdvanced) -> InspectInErp:
     said = event.inspection
     is_decided = said.disposition in (Disposition.DISPOSITION_PASSED, Disposition.DISPOSITION_FAILED)
     return InspectInErp(said.inspection_id, said.work_order_id, said, is_decided)

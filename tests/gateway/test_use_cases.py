@@ -12,7 +12,7 @@ from isthmus.inventory.v1.hold_pb2 import Hold
 from isthmus.inventory.v1.inventory_events_pb2 import LotHeld, LotReleased
 from isthmus.production.v1.production_events_pb2 import WorkOrderTotals
 from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
-from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
+from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionAdvanced, InspectionOpened
 from servicekit.facts import EventMeta
 from servicekit.use_case import Decision, Seen
 from services.gateway import event_handlers, use_cases, wire
@@ -100,3 +100,21 @@ def test_the_qms_is_asked_only_where_the_specification_needs_its_word() -> None:
     asked = event_handlers.ask_verdict(InspectionOpened(inspection=inspection), META)
     assert asked is not None
     assert kinds(decide(seen_with(), asked.use_case, asked.command)) == ["ask_verdict"]
+
+
+def test_the_erp_hears_what_came_in_after_a_lot_failed_and_nothing_of_one_that_is_pending() -> None:
+    inspection = Inspection(inspection_id="i-1", work_order_id="ghent-1")
+    inspection.disposition = Disposition.DISPOSITION_PENDING
+    assert event_handlers.complete_inspection_in_erp(InspectionAdvanced(inspection=inspection), META) is None
+    inspection.disposition = Disposition.DISPOSITION_FAILED
+    found = seen_with(replace(ORDER, is_completing=True), ErpFeed("ghent", "", "8.0"))
+    inspection.results.add(characteristic_id="viscosity")
+    decide(found, use_cases.inspect_in_erp, wire.inspect(DispositionDecided(inspection=inspection)))
+    inspection.results.add(characteristic_id="solids")
+    told = event_handlers.complete_inspection_in_erp(InspectionAdvanced(inspection=inspection), META)
+    assert told is not None
+    (posting,) = decide(found, told.use_case, told.command).postings
+    assert (posting.key, [point.characteristic_id for point in posting.payload.points]) == (
+        "i-1/2",
+        ["viscosity", "solids"],
+    )
