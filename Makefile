@@ -26,8 +26,8 @@ lock: setup ## make the locks anew from requirements/*.in
 # --- the system
 
 .PHONY: demo up down ps logs
-demo: setup ## a scenario end to end over two ERPs and two plants, checked; then everything stops: SCENARIO=1 (default) or 3
-	@$(B)/isthmus demo --scenario $(or $(SCENARIO),1)
+demo: setup ## three scenarios on one system, three ERPs and plants, checked; then everything stops; SCENARIO=1, 2 or 3 plays one
+	@$(B)/isthmus demo --scenario $(or $(SCENARIO),0)
 
 up: setup ## start the system and keep it running
 	@$(B)/isthmus up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -22,7 +23,7 @@ PATIENCE = 300.0
 POLL_SECONDS = 0.5
 
 
-def reconcile(ports: dict[str, int], plant: str, *, as_json: bool) -> int:
+def reconcile(ports: Mapping[str, int], plant: str, *, as_json: bool) -> int:
     """0: the books agree, or what differs will go away by itself; 1: a person is needed, or books could not be read."""
     with stub(ports, "operations") as operations:
         key = BusinessKey("desk", "reconciliation", clock.new_id())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,39 +15,35 @@ from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServi
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
+from isthmus.quality.v1.quality_service_pb2_grpc import QualityServiceStub
 
 DEADLINE = 10.0
 STUBS: dict[str, Any] = {
     "production": ProductionServiceStub,
     "inventory": InventoryServiceStub,
+    "quality": QualityServiceStub,
     "maintenance": MaintenanceServiceStub,
     "operations": OperationsServiceStub,
     "gateway": GatewayServiceStub,
-    "edge_bridge-aachen": EdgeServiceStub,
-    "edge_bridge-brno": EdgeServiceStub,
+    "edge_bridge": EdgeServiceStub,
 }
-SERVICES = (
-    "master_data",
-    "production",
-    "inventory",
-    "quality",
-    "maintenance",
-    "gateway",
-    "operations",
-    "edge_bridge-aachen",
-    "edge_bridge-brno",
-)
+HUB = ("master_data", "production", "inventory", "quality", "maintenance", "gateway", "operations")
+
+
+def services(plants: Iterable[str]) -> list[str]:
+    """Every service of a system with these plants, as `isthmus ps` names them."""
+    return [*HUB, *(f"edge_bridge-{plant}" for plant in plants)]
 
 
 @contextmanager
-def stub(ports: dict[str, int], name: str, kind: Any = None) -> Iterator[Any]:
+def stub(ports: Mapping[str, int], name: str, kind: Any = None) -> Iterator[Any]:
     """A stub of a service, or of its support desk."""
     with grpc.insecure_channel(f"127.0.0.1:{ports[name]}") as channel:
-        yield (kind or STUBS[name])(channel)
+        yield (kind or STUBS[name.split("-", maxsplit=1)[0]])(channel)
 
 
 @contextmanager
-def desk(ports: dict[str, int], name: str) -> Iterator[Any]:
+def desk(ports: Mapping[str, int], name: str) -> Iterator[Any]:
     with stub(ports, name, LaneServiceStub) as found:
         yield found
 

@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from deploy.local import books, desk, ports, processes, system, timeline
+from deploy.local.influx import InfluxAbsent
 from deploy.local.output import AsJson, console, show
 from deploy.local.processes import DidNotStart
 from deploy.local.tryton.install import SetupFailed
@@ -120,13 +121,15 @@ def _followed(path: Path, lines: int) -> Iterator[str]:
 @app.command(name="demo")
 def run_demo(
     as_json: AsJson = False,
-    scenario: Annotated[int, typer.Option(help="1: orders over two plants; 3: machines that ask for help.")] = 1,
+    scenario: Annotated[
+        int, typer.Option(help="1: orders over two plants; 2: batches and their release; 3: machines; 0: all of them.")
+    ] = 0,
 ) -> None:
-    """A scenario end to end, checked; then everything stops.   Example: isthmus demo --scenario 3"""
+    """Scenarios end to end on one system, checked; then everything stops.   Example: isthmus demo --scenario 3"""
     from deploy.local import demo
 
-    if scenario not in demo.PLAYS:
-        raise SystemExit(f"There is no scenario {scenario}; there are {', '.join(map(str, sorted(demo.PLAYS)))}.")
+    if scenario not in (demo.ALL, *demo.SCENARIOS):
+        raise SystemExit(f"There is no scenario {scenario}; there are {', '.join(map(str, sorted(demo.SCENARIOS)))}.")
     to = Console(quiet=True) if as_json else console
     raise SystemExit(0 if demo.run(to, as_json=as_json, scenario=scenario) else 1)
 
@@ -176,7 +179,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     try:
         app()
-    except (ports.PortTaken, ports.SettingWrong, SetupFailed, DidNotStart, OSError) as error:
+    except (ports.PortTaken, ports.SettingWrong, SetupFailed, DidNotStart, InfluxAbsent, OSError) as error:
         raise SystemExit(str(error)) from None
     except grpc.RpcError as error:
         from servicekit.errors import from_rpc_error

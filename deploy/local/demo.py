@@ -5,40 +5,52 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from rich.console import Console
 
-from deploy.local import machines, ports, system, verdict
+from deploy.local import batches, machines, ports, system, verdict
+from deploy.local.foreign import Place
 from deploy.local.plant import Plants
 from deploy.local.processes import Supervisor
 from deploy.local.report import Report
 from deploy.local.story import Story, StoryStuck
+from deploy.local.tryton.plants import SEEDS
 
-HOME = system.ROOT / "var" / "demo"
+HOME = ports.ROOT / "var" / "demo"
 BASE = 19000
-MACHINES = 3  # the scenario in which machines ask for help
 CUT_SECONDS = 20.0
+ALL = 0
 
 
-def run(console: Console, *, as_json: bool, scenario: int = 1) -> bool:
-    """Play a scenario. True only if every check held."""
-    table = ports.table(ports.base(BASE))
-    ports.require_free(table)
-    if HOME.exists():
-        shutil.rmtree(HOME)
-    HOME.mkdir(parents=True)
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`plants`: whose story it is; the system of all scenarios has more."""
+
+    play: Callable[[Story, Plants, Report], None]
+    plants: tuple[str, ...]
+    has_machines: bool = False
+
+
+def run(console: Console, *, as_json: bool, scenario: int = ALL) -> bool:
+    """Play a scenario, or all of them on one system. True only if every check held."""
+    played = {scenario: SCENARIOS[scenario]} if scenario else SCENARIOS
     story, report = Story(console), Report()
-    system.prepare(HOME, table, story.say)
+    place = _place(played.values())
+    system.prepare(place, story.say)
     report.figures["set_up_seconds"] = round(story.seconds, 1)
-    supervisor = Supervisor(system.specs(HOME, table, with_machines=scenario == MACHINES), HOME)
+    supervisor = Supervisor(system.specs(place), HOME)
     try:
-        supervisor.start(story.say, [system.FOREIGN])
-        plants = Plants(HOME, table)
-        plants.hold(is_held=True)  # before anybody can give them work: what happens when is for the story to tell
+        supervisor.start(story.say, [system.HUB])
+        Plants(place).hold(
+            is_held=True
+        )  # before anybody can give them work: what happens when is for the story to tell
         supervisor.start(story.say, [system.SERVICES])
         report.figures["ready_after_seconds"] = round(story.seconds, 1)
-        PLAYS[scenario](story, plants, report)
+        for number, one in played.items():
+            story.say(f"[bold]scenario {number}[/]")
+            one.play(story, Plants(place.of(one.plants)), report)
         report.figures["memory_mb"] = {r["service"]: r["memory_mb"] for r in supervisor.status()}
     except StoryStuck as stuck:
         story.say(f"[red]{stuck}[/]")
@@ -47,6 +59,22 @@ def run(console: Console, *, as_json: bool, scenario: int = 1) -> bool:
         story.say("stopping what was started")
         supervisor.stop()
     report.figures["total_seconds"] = round(story.seconds, 1)
+    return _told(console, report, as_json=as_json)
+
+
+def _place(played: Iterable[Scenario]) -> Place:
+    """An empty home, free ports, and what the stories need."""
+    table = ports.table(ports.base(BASE))
+    ports.require_free(table)
+    if HOME.exists():
+        shutil.rmtree(HOME)
+    HOME.mkdir(parents=True)
+    wanted = {plant for one in played for plant in one.plants}
+    plants = {name: seed for name, seed in SEEDS.items() if name in wanted}
+    return Place(HOME, table, plants, has_machines=any(one.has_machines for one in played))
+
+
+def _told(console: Console, report: Report, *, as_json: bool) -> bool:
     report.write(HOME / "report.json")
     if as_json:
         print(json.dumps(json.loads((HOME / "report.json").read_text()), indent=1))
@@ -168,4 +196,8 @@ def wrong_confirmation(story: Story, plants: Plants, report: Report) -> None:
     story.say(f"the MES took {before} good pieces of aachen-6 back and reported {after}; ledger and ERP follow")
 
 
-PLAYS = {1: play, MACHINES: machines.play}
+SCENARIOS = {  # in the order in which one system can play them: 3 wants open orders and lines that stand
+    3: Scenario(machines.play, ("aachen", "brno"), has_machines=True),
+    1: Scenario(play, ("aachen", "brno")),
+    2: Scenario(batches.play, ("ghent",)),
+}

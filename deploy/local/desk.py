@@ -16,8 +16,9 @@ lanes = typer.Typer(no_args_is_help=True, help="What waits or is parked, and the
 
 
 def _known(service: str) -> str:
-    if service not in calls.SERVICES:
-        raise SystemExit(f"There is no service {service}. Services: {', '.join(calls.SERVICES)}")
+    known = calls.services(ports.plants())
+    if service not in known:
+        raise SystemExit(f"There is no service {service}. Services: {', '.join(known)}")
     return service
 
 
@@ -28,7 +29,7 @@ Service = Annotated[str, typer.Argument(callback=_known, help="As isthmus ps nam
 def list_lanes(as_json: AsJson = False) -> None:
     """Lanes of all services.   Example: isthmus lanes list"""
     rows = []
-    for name in calls.SERVICES:
+    for name in calls.services(ports.plants()):
         with calls.desk(ports.local(), name) as desk:
             for lane in calls.pages(desk.ListLanes, lane_messages.ListLanesRequest(), "lanes"):
                 state = lane_messages.LaneState.Name(lane.state).removeprefix("LANE_STATE_").lower()
@@ -128,7 +129,7 @@ def discard(
 def stops(as_json: AsJson = False) -> None:
     """Slots that a reader follows no further until a person decides.   Example: isthmus lanes stops"""
     rows = []
-    for name in calls.SERVICES:
+    for name in calls.services(ports.plants()):
         with calls.desk(ports.local(), name) as desk:
             for stop in calls.pages(desk.ListSlotStops, lane_messages.ListSlotStopsRequest(), "slot_stops"):
                 row = {"service": name, "consumer": stop.consumer, "slot": stop.producer_slot, "reason": stop.reason}

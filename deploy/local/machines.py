@@ -9,10 +9,10 @@ from typing import Any
 import nats
 
 from deploy.local import calls, readback, timeline
+from deploy.local.foreign import EQUIPMENT, MACHINES
 from deploy.local.plant import Plants
 from deploy.local.report import Report
 from deploy.local.story import Story
-from deploy.local.system import EQUIPMENT, MACHINES
 from isthmus.maintenance.v1 import asset_pb2, work_request_pb2
 from isthmus.maintenance.v1 import maintenance_service_pb2 as maintenance
 from isthmus.production.v1 import production_service_pb2 as production

@@ -13,8 +13,8 @@ from typing import Any
 
 import grpc
 
-from deploy.local import calls, readback, system, timeline
-from deploy.local.tryton.plants import PLANTS
+from deploy.local import calls, readback, timeline
+from deploy.local.foreign import Place
 from isthmus.edge.v1 import edge_service_pb2 as edge
 from isthmus.inventory.v1 import inventory_service_pb2 as inventory
 from isthmus.inventory.v1.inventory_transaction_pb2 import MovementType
@@ -31,12 +31,14 @@ OPERATOR = "demo"
 class Plants:
     """What the story can do, and what it can ask."""
 
-    def __init__(self, home: Path, ports: dict[str, int]) -> None:
-        self.home, self.ports = home, ports
-        self.seeds = {p: json.loads((home / "erp" / p / "seed.json").read_text()) for p in PLANTS}
-        self.mes = f"http://127.0.0.1:{ports['mes-aachen']}"
-        self.staging = system.staging_database(home)
-        self.wms = readback.Wms(f"http://127.0.0.1:{ports['wms']}", (home / "secrets" / "wms_api_key").read_text())
+    def __init__(self, place: Place) -> None:
+        self.place, self.home, self.ports = place, place.home, place.ports
+        self.seeds = {p: json.loads((place.home / "erp" / p / "seed.json").read_text()) for p in place.plants}
+        self.mes = f"http://{place.address('mes-aachen')}"
+        self.staging = place.staging_database
+        self.wms = readback.Wms(
+            f"http://{place.address('wms')}", Path(place.secret("wms_api_key")).read_text(), place.plants
+        )
         self.erps = {p: readback.Erp(seed) for p, seed in self.seeds.items()}
         self.planners = {p: readback.Erp(seed, "admin") for p, seed in self.seeds.items()}
         self.corrected_rows: dict[int, dict[str, str]] = {}
@@ -67,8 +69,12 @@ class Plants:
 
     def hold(self, *, is_held: bool) -> None:
         """The shift supervisors stop or start their lines."""
-        self.hold_rest(is_held=is_held)
-        self._staging("INSERT OR REPLACE INTO MES_SWITCH VALUES ('HOLD', ?)", ("1" if is_held else "0",))
+        if "aachen" in self.seeds:
+            self.hold_rest(is_held=is_held)
+        if "brno" in self.seeds:
+            self._staging("INSERT OR REPLACE INTO MES_SWITCH VALUES ('HOLD', ?)", ("1" if is_held else "0",))
+        if "ghent" in self.seeds:
+            readback.fetch(f"http://{self.place.address('mes-ghent')}/hold", {"isHeld": is_held})
 
     def hold_rest(self, *, is_held: bool) -> None:
         """Only aachen's; what is on a station is finished first."""
@@ -78,7 +84,7 @@ class Plants:
         with calls.stub(self.ports, "production") as stub:
             request = production.ListWorkOrdersRequest()
             orders = calls.pages(stub.ListWorkOrders, request, "work_orders")
-            return sum(bool(order.mes_order_number) for order in orders)
+            return sum(bool(order.mes_order_number) for order in orders if order.plant_id in self.seeds)
 
     def mes_order(self, order_id: str) -> dict[str, Any]:
         found: dict[str, Any] = readback.fetch(f"{self.mes}/api/auftraege?fremdreferenz={order_id}")["auftraege"][0]
@@ -127,6 +133,14 @@ class Plants:
             "INSERT INTO CONFIRM_OUT (MES_NO, OP_NO, GOOD, UOM, MINUTES, LAST, OPERATOR) "
             "VALUES (?, '10', '0', 'KS', '1O', 'N', 'DVORAK')",
             (number,),
+        )
+
+    def mes_books(self, plant: str) -> dict[str, readback.Books]:
+        """What a plant's MES says of its orders."""
+        if plant == "brno":
+            return readback.staging_mes(self.staging, self.corrected_rows)
+        return {"aachen": readback.rest_mes, "ghent": readback.batch_mes}[plant](
+            f"http://{self.place.address(f'mes-{plant}')}"
         )
 
     # --- link and app
@@ -195,7 +209,7 @@ class Plants:
     def every_lane(self) -> list[Any]:
         """What waits or is parked anywhere."""
         found = []
-        for service in calls.SERVICES:
+        for service in calls.services(self.seeds):
             with calls.desk(self.ports, service) as desk:
                 found += list(calls.pages(desk.ListLanes, lane_messages.ListLanesRequest(), "lanes"))
         return found
@@ -256,7 +270,7 @@ class Plants:
         """The inventory ledger as plain values, for the read-back."""
         lines: list[dict[str, Any]] = []
         with calls.stub(self.ports, "inventory") as stub:
-            for plant in PLANTS:
+            for plant in self.seeds:
                 request = inventory.ListInventoryTransactionsRequest(plant_id=plant)
                 found = calls.pages(stub.ListInventoryTransactions, request, "transactions")
                 lines += [self._plain(plant, line) for line in found]
@@ -277,7 +291,7 @@ class Plants:
 
     def is_at_rest(self) -> bool:
         """No waiting lane, no open posting, no backlog, and nothing left to ship."""
-        for service in ("gateway", "edge_bridge-aachen", "edge_bridge-brno"):
+        for service in ("gateway", *(f"edge_bridge-{plant}" for plant in self.seeds)):
             with calls.desk(self.ports, service) as desk:
                 open_ones = [
                     p
@@ -288,7 +302,7 @@ class Plants:
                     return False
         if self.every_lane():
             return False
-        if any(self.edge_status(plant).backlog_count for plant in PLANTS):
+        if any(self.edge_status(plant).backlog_count for plant in self.seeds):
             return False
         return all(done for erp in self.erps.values() for done, _ in erp.deliveries().values())
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import psutil
 
+from deploy.local.tryton.plants import SEEDS
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL_BASE = 18000  # of `isthmus up`; the demo has its own
 LOWEST_BASE, HIGHEST_BASE = 1024, 65000
 OFFSETS = {
     "nats": 0,
+    "erp-ghent": 40,
     "erp-aachen": 60,
     "erp-brno": 80,
     "mes-aachen": 101,
@@ -22,6 +25,10 @@ OFFSETS = {
     "line-brno": 112,
     "machine-brno": 113,
     "machine-brno-control": 114,
+    "mes-ghent": 121,
+    "lims-ghent": 122,
+    "historian-ghent": 123,
+    "historian-ghent-backup": 124,
     "wms": 201,
     "qms": 202,
     "cmms": 203,
@@ -29,6 +36,8 @@ OFFSETS = {
     "link-aachen-control": 302,
     "link-brno": 311,
     "link-brno-control": 312,
+    "link-ghent": 321,
+    "link-ghent-control": 322,
     "master_data": 401,
     "production": 402,
     "inventory": 403,
@@ -38,6 +47,7 @@ OFFSETS = {
     "maintenance": 407,
     "edge_bridge-aachen": 411,
     "edge_bridge-brno": 412,
+    "edge_bridge-ghent": 413,
     "webhooks": 421,
 }
 
@@ -65,6 +75,15 @@ def home() -> Path:
 def local() -> dict[str, int]:
     """The ports of the system of `isthmus up`."""
     return table(base(LOCAL_BASE))
+
+
+def plants() -> list[str]:
+    """The plants of the system of `isthmus up`: ISTHMUS_PLANTS, else all."""
+    said = os.environ.get("ISTHMUS_PLANTS") or ",".join(SEEDS)
+    chosen = [name.strip() for name in said.split(",")]
+    if unknown := [name for name in chosen if name not in SEEDS]:
+        raise SettingWrong(f"ISTHMUS_PLANTS names {unknown[0]!r}; there are {', '.join(SEEDS)}.")
+    return [name for name in SEEDS if name in chosen]
 
 
 def table(first: int) -> dict[str, int]:

@@ -12,8 +12,9 @@ import json
 import sqlite3
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,21 @@ class Erp:
             found[delivery["number"]] = (delivery["state"] == "done", _nonzero(left))
         return found
 
+    def inspections(self) -> dict[str, tuple[str, int]]:
+        """By our id of the inspection: its state, and how many alerts it raised."""
+        found = self.search("quality.inspection", [], ["reference", "state", "alerts"])
+        return {one["reference"]: (one["state"], len(one["alerts"])) for one in found}
+
+    def lots_at(self, location: int, item: int) -> dict[str, Decimal]:
+        """What a place holds of an item, by lot."""
+        today = date.today()  # noqa: DTZ011 - a plant calendar day
+        day = {"__class__": "date", "year": today.year, "month": today.month, "day": today.day}
+        context = {**self.context, "locations": [location], "with_childs": True, "stock_date_end": day}
+        domain = [["product", "=", item]]
+        asked = [domain, 0, None, None, ["number", "quantity"], context]
+        found = self.call("model.stock.lot.search_read", *asked, plain=True)
+        return _nonzero({lot["number"]: Decimal(lot["quantity"] or 0) for lot in found})
+
     def spare_parts(self, like: str) -> list[str]:
         """What is requested for maintenance by references like this: "item quantity state"."""
         fields = ["reference", "state", "moves"]
@@ -201,6 +217,25 @@ def staging_mes(path: Path, corrected: Mapping[int, Mapping[str, str]]) -> dict[
     return books
 
 
+def batch_mes(url: str) -> dict[str, Books]:
+    """The batch executive, by the id under which each batch was created."""
+    names = {batch["batch"]: batch for batch in fetch(f"{url}/batches")["batches"]}
+    books = {batch["externalId"]: Books(is_closed=batch["state"] == "DONE") for batch in names.values()}
+    records = fetch(f"{url}/records?limit=500")["records"]
+    voided = {record["voids"] for record in records if record.get("voids")}
+    for record in records:
+        if record.get("voids") or record["record"] in voided:
+            continue
+        batch = names[record["batch"]]
+        book = books[batch["externalId"]]
+        for used in record["charged"]:
+            book.consumed[f"{used['material']}/{used['lot']}"] += Decimal(used["value"])
+        book.scrapped += Decimal(record["loss"])
+        if record["outputLot"]:
+            book.produced[f"{batch['recipe']}/{record['outputLot']}"] += Decimal(record["good"])
+    return books
+
+
 def ledger(lines: Iterable[Mapping[str, Any]]) -> dict[str, Books]:
     """The inventory ledger's lines, given as plain values, by work order."""
     books: dict[str, Books] = defaultdict(Books)
@@ -228,12 +263,19 @@ def differences(name: str, one: Mapping[str, Books], other: Mapping[str, Books])
 
 
 class Wms:
-    def __init__(self, url: str, api_key: str) -> None:
-        self._url, self._headers = url, {"x-api-key": api_key}
+    """The warehouse of these sites."""
+
+    def __init__(self, url: str, api_key: str, sites: Collection[str]) -> None:
+        self._url, self._headers, self._sites = url, {"x-api-key": api_key}, sites
 
     def _items(self, what: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = fetch(f"{self._url}/v2/{what}", headers=self._headers)["items"]
-        return items
+        return [item for item in items if item["site"] in self._sites]
+
+    def blocked(self) -> list[str]:
+        """The lots that it picks for nobody: of what was said of a lot, the last holds."""
+        latest = {block["lot"]: block["blocked"] for block in self._items("lot-blocks")}
+        return sorted(lot for lot, is_blocked in latest.items() if is_blocked)
 
     def lots(self) -> dict[str, Decimal]:
         """What came in and is accounted for, by site, item and lot: what is there and what was picked."""
@@ -254,6 +296,25 @@ class Wms:
                 left[f"{pick['sku']}/{pick['lot']}"] += Decimal(pick["quantity"])
             found[order["clientReference"]] = _nonzero(left)
         return found
+
+
+class Qms:
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url, self._headers = f"{url}/api", {"authorization": f"Bearer {api_key}"}
+
+    def decisions(self) -> dict[str, dict[str, Any]]:
+        """What was asked, by lot."""
+        found = fetch(f"{self._url}/decisions", headers=self._headers)["items"]
+        return {decision["batch"]: decision for decision in found}
+
+    def cases(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = fetch(f"{self._url}/cases", headers=self._headers)["items"]
+        return found
+
+    def decide(self, number: str, outcome: str, remark: str = "") -> None:
+        """What a quality engineer does at the screen; said again it is a revision."""
+        said = {"outcome": outcome, "by": "demo", "remark": remark}
+        fetch(f"{self._url}/decisions/{number}/outcome", said, self._headers)
 
 
 class Cmms:

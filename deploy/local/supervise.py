@@ -7,8 +7,11 @@ import signal
 import threading
 
 from deploy.local import ports, system
+from deploy.local.foreign import Place
+from deploy.local.influx import InfluxAbsent
 from deploy.local.processes import DidNotStart, Supervisor, write_json
 from deploy.local.tryton.install import SetupFailed
+from deploy.local.tryton.plants import SEEDS
 
 EVERY_SECONDS = 1.0
 
@@ -27,15 +30,16 @@ def main() -> None:
 
     supervisor: Supervisor | None = None
     try:
-        system.prepare_once(home, table, say)
-        supervisor = Supervisor(system.specs(home, table), home)
+        place = Place(home, table, {plant: SEEDS[plant] for plant in ports.plants()})
+        system.prepare_once(place, say)
+        supervisor = Supervisor(system.specs(place), home)
         supervisor.start(say)
         state["is_up"] = True
         while not stop.is_set():
             supervisor.tend()
             write_json(home / "state.json", {**state, "processes": supervisor.status()})
             stop.wait(EVERY_SECONDS)
-    except (DidNotStart, SetupFailed, ports.SettingWrong, OSError) as fault:
+    except (DidNotStart, SetupFailed, InfluxAbsent, ports.SettingWrong, OSError) as fault:
         write_json(home / "state.json", {**state, "failed": str(fault)})
     finally:
         if supervisor is not None:

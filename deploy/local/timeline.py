@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from isthmus.operations.v1 import operations_service_pb2 as messages
 WIDTH = 46  # characters of the waterfall
 
 
-def fetch(ports: dict[str, int], number: str) -> tuple[Any, list[Any]]:
+def fetch(ports: Mapping[str, int], number: str) -> tuple[Any, list[Any]]:
     """The order's timeline and the spans of its trace."""
     with calls.stub(ports, "operations") as operations:
         found = operations.FindOrders(messages.FindOrdersRequest(number=number), timeout=calls.DEADLINE).orders
@@ -34,7 +35,7 @@ def fetch(ports: dict[str, int], number: str) -> tuple[Any, list[Any]]:
     return timeline, spans
 
 
-def show(ports: dict[str, int], number: str, console: Console, *, as_json: bool, with_spans: bool) -> None:
+def show(ports: Mapping[str, int], number: str, console: Console, *, as_json: bool, with_spans: bool) -> None:
     timeline, spans = fetch(ports, number)
     if as_json:
         said = {
@@ -79,7 +80,7 @@ def _at(stamp: Any) -> datetime:
     return moment
 
 
-def variances(ports: dict[str, int], plant: str) -> list[dict[str, Any]]:
+def variances(ports: Mapping[str, int], plant: str) -> list[dict[str, Any]]:
     with calls.stub(ports, "operations") as operations:
         found = calls.pages(operations.ListVariances, messages.ListVariancesRequest(plant_id=plant), "variances")
         return [{"order": v.work_order_id, "what": v.text, "found": v.found_time.ToJsonString()} for v in found]

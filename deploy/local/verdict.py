@@ -9,7 +9,6 @@ from typing import Any
 from deploy.local import calls, readback, timeline
 from deploy.local.plant import Plants
 from deploy.local.report import Report
-from deploy.local.tryton.plants import PLANTS
 from isthmus.operations.v1 import lane_service_pb2 as lane_messages
 from isthmus.operations.v1.operations_service_pb2 import ListVariancesRequest
 from isthmus.production.v1 import production_service_pb2 as production
@@ -21,20 +20,26 @@ SERVICES_OF_A_TRACE = {"gateway", "master_data", "production", "inventory"}
 
 def judge(plants: Plants, report: Report) -> None:
     """Fill the report."""
-    lines = plants.ledger_lines()
-    _books(plants, report, lines)
-    _warehouse(plants, report, lines)
-    _ledger(report, lines)
+    complete = agree(plants, report)
+    report.check("at least six orders over both plants", complete >= 6, True)
     _orders(plants, report)
     _traces(plants, report)
     _counts(plants, report)
 
 
-def _books(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
+def agree(plants: Plants, report: Report) -> int:
+    """ERPs, MES, warehouse and ledger of these plants agree. How many orders are complete in the ERPs."""
+    lines = plants.ledger_lines()
+    complete = _books(plants, report, lines)
+    _warehouse(plants, report, lines)
+    _ledger(plants, report, lines)
+    return complete
+
+
+def _books(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> int:
     """ERP, MES and ledger agree, per order, item and lot."""
-    mes = {"aachen": readback.rest_mes(plants.mes), "brno": readback.staging_mes(plants.staging, plants.corrected_rows)}
     orders = 0
-    for plant in PLANTS:
+    for plant in plants.seeds:
         ledger = readback.ledger(line for line in lines if line["plant"] == plant and line["work_order"])
         erp = plants.erps[plant].orders(plant)
         worked = {order: books for order, books in erp.items() if books.is_closed}
@@ -44,7 +49,7 @@ def _books(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
             readback.differences(plant, worked, ledger),
             [],
         )
-        known = {order: books for order, books in mes[plant].items() if books.is_closed}
+        known = {order: books for order, books in plants.mes_books(plant).items() if books.is_closed}
         report.check(
             f"{plant}: MES and ledger are equal per order, item and lot", readback.differences(plant, known, ledger), []
         )
@@ -52,8 +57,12 @@ def _books(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
         least = min(costs.values(), default=Decimal(0))
         report.check(f"{plant}: labour and component cost reached every order of the ERP", least > 0, True)
         report.figures[f"erp_cost_{plant}"] = {number: f"{cost:f}" for number, cost in sorted(costs.items())}
-    report.figures["orders_complete_in_the_erps"] = orders
-    report.check("at least six orders over both plants", orders >= 6, True)
+    report.figures[f"orders_complete_in_the_erps_of_{_named(plants)}"] = orders
+    return orders
+
+
+def _named(plants: Plants) -> str:
+    return "_and_".join(plants.seeds)
 
 
 def _warehouse(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
@@ -67,26 +76,28 @@ def _warehouse(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> N
         if line["movement"] == "SHIPMENT":
             left[line["document"].removeprefix("shipment/")][key] -= Decimal(line["quantity"])
     made = {key: value.normalize() for key, value in sorted(output.items()) if value}
-    report.check("WMS and ledger hold the same lots", plants.wms.lots(), made)
+    report.check(f"{_named(plants)}: WMS and ledger hold the same lots", plants.wms.lots(), made)
     shipped = {number: {k: v.normalize() for k, v in lots.items()} for number, lots in sorted(left.items())}
-    report.check("WMS and ledger shipped the same lots", plants.wms.shipped(), shipped)
+    report.check(f"{_named(plants)}: WMS and ledger shipped the same lots", plants.wms.shipped(), shipped)
     erp = {
         f"{plant}-delivery-{number}": lots
-        for plant in PLANTS
+        for plant in plants.seeds
         for number, (is_done, lots) in plants.erps[plant].deliveries().items()
         if is_done
     }
-    report.check("the ERPs' deliveries are done with the same lots", erp, shipped)
-    report.figures["deliveries"] = len(shipped)
+    report.check(f"{_named(plants)}: the ERPs' deliveries are done with the same lots", erp, shipped)
+    report.figures[f"deliveries_of_{_named(plants)}"] = len(shipped)
 
 
-def _ledger(report: Report, lines: list[dict[str, Any]]) -> None:
+def _ledger(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None:
     documents = Counter(
         (line["document"], line["item"], line["lot"], line["location"], line["movement"], line["quantity"])
         for line in lines
     )
-    report.figures["ledger_lines"] = len(lines)
-    report.check("no ledger line stands twice", [key for key, count in documents.items() if count > 1], [])
+    report.figures[f"ledger_lines_of_{_named(plants)}"] = len(lines)
+    report.check(
+        f"{_named(plants)}: no ledger line stands twice", [key for key, count in documents.items() if count > 1], []
+    )
 
 
 def _orders(plants: Plants, report: Report) -> None:
@@ -113,7 +124,7 @@ def _traces(plants: Plants, report: Report) -> None:
 def _counts(plants: Plants, report: Report) -> None:
     conflicts = 0
     postings: Counter[str] = Counter()
-    for service in calls.SERVICES:
+    for service in calls.services(plants.seeds):
         with calls.desk(plants.ports, service) as desk:
             conflicts += len(list(calls.pages(desk.ListConflicts, lane_messages.ListConflictsRequest(), "conflicts")))
             found = calls.pages(desk.ListPostings, lane_messages.ListPostingsRequest(), "postings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from deploy.local.tryton.plants import PLANTS as DEMO
+from deploy.local.tryton.plants import SEEDS as DEMO
 from deploy.local.tryton.plants import PlantSeed
 
 ORDERS_A_PLANT = 6

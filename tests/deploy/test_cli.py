@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
@@ -100,7 +101,11 @@ def test_a_port_base_that_can_not_be_is_refused(said: str, monkeypatch: pytest.M
         ports.local()
 
 
-def test_a_home_stays_on_the_ports_it_was_made_for(isthmus: Run, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "made"), [("ISTHMUS_PORT_BASE", "18000"), ("ISTHMUS_PLANTS", "aachen,brno")], ids=["ports", "plants"]
+)
+def test_a_home_stays_on_the_ports_and_plants_it_was_made_for(isthmus: Run, home: Path, name: str, made: str) -> None:
     home.mkdir()
-    (home / "port_base").write_text("18000")
-    assert "ISTHMUS_PORT_BASE=18000" in isthmus("up")
+    wanted = {"ISTHMUS_PORT_BASE": str(ports.local()["nats"]), "ISTHMUS_PLANTS": ",".join(ports.plants())}
+    (home / "made_for.json").write_text(json.dumps({**wanted, name: made}))
+    assert f"{name}={made}" in isthmus("up")

@@ -12,7 +12,9 @@ import grpc
 import pytest
 
 from deploy.local import ports
+from deploy.local.foreign import Place
 from deploy.local.plant import Plants
+from deploy.local.tryton.plants import SEEDS
 from tests.gateway.erp.user import TrytonUser
 from tests.support.eventually import eventually
 from tests.support.isthmus import Isthmus, free_base
@@ -26,7 +28,7 @@ class LocalSystem:
     def __init__(self, isthmus: Isthmus) -> None:
         self.isthmus = isthmus
         self.ports = ports.table(isthmus.base)
-        self.plants = Plants(isthmus.home, self.ports)
+        self.plants = Plants(Place(isthmus.home, self.ports, {plant: SEEDS[plant] for plant in isthmus.plants}))
 
     def ask(self, *arguments: str) -> Any:
         """A command's JSON."""
@@ -66,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def local_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     """For this package only, so that the tests after it have the machine for themselves."""
     home: Path = tmp_path_factory.mktemp("isthmus") / "home"
-    isthmus = Isthmus(free_base(), home)
+    isthmus = Isthmus(free_base(), home, ("aachen", "brno"))
     answer = isthmus.run("up", within=UP_SECONDS)
     try:
         assert answer.code == 0, answer.err

@@ -12,8 +12,8 @@ from tests.support.readme import ROOT, blocks, commands, readmes
 CHAOS = "chaos/test_chaos.py"
 DEMO, SYSTEM, WHEEL = "flows/test_demo.py", "flows/test_local_system.py", "flows/test_contracts_wheel.py"
 RUN_BY = {  # the make targets run the command of the same name after set-up
-    "make demo": f"{DEMO}: test_the_demo_holds_every_check_and_leaves_nothing_running",
-    "make demo SCENARIO=3": f"{DEMO}: test_machines_ask_for_help_and_only_consequences_travel",
+    "make demo": f"{DEMO}: test_the_demo_plays_all_scenarios_on_one_system_and_leaves_nothing_running",
+    "make demo SCENARIO=2": f"{DEMO}: test_each_scenario_plays_alone",
     "make up": f"{SYSTEM}: test_up_changes_nothing_when_the_system_runs_already",
     "make chaos": f"{CHAOS}: test_a_minute_of_every_kind_of_trouble_loses_and_doubles_nothing",
     "make chaos KILLS=25": f"{CHAOS}: test_twenty_five_kills_under_load_lose_and_double_nothing",

@@ -29,10 +29,12 @@ class Isthmus:
 
     base: int
     home: Path
+    plants: tuple[str, ...] = ("aachen", "brno", "ghent")
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "ISTHMUS_PORT_BASE": str(self.base), "ISTHMUS_HOME": str(self.home)}
+        told = {"ISTHMUS_PORT_BASE": str(self.base), "ISTHMUS_HOME": str(self.home)}
+        return {**os.environ, **told, "ISTHMUS_PLANTS": ",".join(self.plants)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -104,17 +104,15 @@ SEEDS = {
             ("Cool", "RX-01", "Reactor", "95"),
             ("Discharge", "DRUM-01", "Filling", "40"),
         ),
-        orders=("1200", "1000", "1200", "800"),
+        orders=("1000", "1000", "1000", "1000"),
         drafts=("1500", "900"),
         deliveries=("900", "600"),
         modules=("quality",),
         inspection_points=(
-            PointSeed("acid_value", "Acid value, mg KOH/g", "numeric", "", "8"),
-            PointSeed("viscosity", "Viscosity at 25 °C, mPa s", "numeric", "4500", "6500"),
+            PointSeed("viscosity", "Viscosity at 25 °C, mPa s", "numeric", "180", "240"),
+            PointSeed("solids", "Dry matter, %", "numeric", "46", "51"),
             PointSeed("reactor_temperature", "Held at temperature", "boolean"),
         ),
         spare_parts=(ItemSeed("SEAL-RX", "Shaft seal of the reactor's stirrer", "u", "210", False, (("", "2"),)),),
     ),
 }
-# The plants of the demo and of the local system.
-PLANTS = {plant_id: SEEDS[plant_id] for plant_id in ("aachen", "brno")}

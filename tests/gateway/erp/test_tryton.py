@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 from services.gateway.erp.canonical import Changes, ErpOrder, ErpState
 from services.gateway.erp.tryton import OVERLAP, TrytonReader, read_watermark
 from services.gateway.erp.tryton_client import TrytonClient
@@ -41,7 +41,7 @@ async def quiet(reader: TrytonReader, changes: Changes) -> Changes:
 async def test_a_released_order_comes_with_all_that_its_plant_needs(
     erp: ErpServer, planner: TrytonUser, reader: TrytonReader
 ) -> None:
-    seed = PLANTS[erp.plant_id]
+    seed = SEEDS[erp.plant_id]
     _, number = planner.released_order("4")
     order = await reader.order(number)
     assert order is not None
@@ -81,7 +81,7 @@ async def test_the_first_look_brings_every_open_order_and_delivery_and_no_draft(
     assert {s.erp_delivery_number for s in changes.shipments} == {delivery["number"] for delivery in open_now}
     shipment = next(s for s in changes.shipments if s.erp_delivery_number == erp.seed["deliveries"][0]["number"])
     assert [(line.item_id, line.quantity.value) for line in shipment.lines] == [
-        (PLANTS[erp.plant_id].product.code, PLANTS[erp.plant_id].deliveries[0])
+        (SEEDS[erp.plant_id].product.code, SEEDS[erp.plant_id].deliveries[0])
     ]
     assert shipment.customer_name.startswith("Stadtwerke")
 
@@ -137,7 +137,7 @@ async def test_a_changed_component_is_seen_though_its_order_keeps_its_stamp(
 async def test_a_split_component_is_one_allocation(erp: ErpServer, planner: TrytonUser, reader: TrytonReader) -> None:
     """A short assignment splits the move in the ERP."""
     order, number = planner.released_order("3")
-    code = PLANTS[erp.plant_id].components[1][0].code
+    code = SEEDS[erp.plant_id].components[1][0].code
     planner.count(code, "", "1")
     planner.call("production", "assign_try", [order])
     planner.count(code, "", "10000")
@@ -199,11 +199,11 @@ async def test_a_deleted_order_is_gone_without_a_change(planner: TrytonUser, rea
 async def test_stock_is_counted_by_item_and_lot_and_needs_its_places(
     erp: ErpServer, planner: TrytonUser, reader: TrytonReader
 ) -> None:
-    code = PLANTS[erp.plant_id].components[0][0].code
+    code = SEEDS[erp.plant_id].components[0][0].code
     planner.count(code, "COUNTED", "7")
     lines = {(line.item_id, line.lot_id): line.quantity for line in await reader.stock()}
     assert (lines[code, "COUNTED"].value, lines[code, "COUNTED"].unit_code) == (7, "C62")
-    weighed = PLANTS[erp.plant_id].components[2][0].code
+    weighed = SEEDS[erp.plant_id].components[2][0].code
     assert (lines[weighed, ""].value, lines[weighed, ""].unit_code) == (10000, "KGM")
     assert (code, "") not in lines
     without_places = planner.read("stock.lot", planner.lot(code, "COUNTED"), "quantity")

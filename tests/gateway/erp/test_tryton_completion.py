@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 from servicekit.postings import Away, NoAnswer, NotYet, PostingKind, Refused
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.erp.tryton_postings import posting_kinds
@@ -40,7 +40,7 @@ class TestCompletion:
         assert {(c, p): before[c, p] - planner.stock(c, p) for c, p, _ in used} == {
             (c, p): Decimal(q) for c, p, q in used
         }
-        seed = PLANTS[erp.plant_id]
+        seed = SEEDS[erp.plant_id]
         parts = sum(Decimal(part.cost) * Decimal(each) * 5 for part, each in seed.components)
         hours = [Decimal(1800) / 3600, Decimal("90.5") / 3600]
         labour = sum(Decimal(cost) * spent for (*_, cost), spent in zip(seed.operations, hours, strict=False))
@@ -50,8 +50,8 @@ class TestCompletion:
         self, erp: ErpServer, planner: TrytonUser, kinds: dict[str, PostingKind], item: str
     ) -> None:
         order, number = planner.released_order("3")
-        (first, _), (second, _) = PLANTS[erp.plant_id].components[0][0].opening
-        tracked = PLANTS[erp.plant_id].components[0][0].code
+        (first, _), (second, _) = SEEDS[erp.plant_id].components[0][0].opening
+        tracked = SEEDS[erp.plant_id].components[0][0].code
         used = [(tracked, first, "3"), (tracked, second, "2"), *used_for(erp.plant_id, "5")[1:]]
         one, two = fresh_lot(), fresh_lot()
 
@@ -103,7 +103,7 @@ class TestCompletion:
         tracked, _, _ = used_for(erp.plant_id, "2")[0]
         for move in planner.moves(planner.read("production", order, "inputs")["inputs"]):
             if move["product."]["code"] == tracked:
-                second = PLANTS[erp.plant_id].components[0][0].opening[1][0]
+                second = SEEDS[erp.plant_id].components[0][0].opening[1][0]
                 planner.call("stock.move", "write", [move["id"]], {"lot": planner.lot(tracked, second)})
         planner.call("production", "assign_try", [order])
         planner.call("production", "run", [order])
@@ -190,7 +190,7 @@ class TestCompletion:
     ) -> None:
         """6.0 assigns by item and would take a lot below zero; a short assignment splits the move, which then heals."""
         order, number = planner.released_order("3")
-        tracked, loose = (component.code for component, _ in PLANTS[erp.plant_id].components[:2])
+        tracked, loose = (component.code for component, _ in SEEDS[erp.plant_id].components[:2])
         used = used_for(erp.plant_id, "3")
         short, late, amount = tracked, f"LATE-{erp.plant_id}", used[0][2]
         if which == "item without lots":

@@ -147,16 +147,16 @@ async def test_an_inspection_fails_opens_an_alert_and_passes_by_concession(ghent
         inspection_id="i-1", erp_order_number=ghent.seed["orders"][0]["number"], item_id="RESIN-7", lot_id="R-1",
         disposition=Disposition.DISPOSITION_FAILED,
     )  # fmt: skip
-    said.points.add(characteristic_id="Acid-Value", value=quantity("8.1", "KGM"))
+    said.points.add(characteristic_id="Viscosity", value=quantity("241.5", "KGM"))
     said.points.add(characteristic_id="reactor.temperature", is_within_limits=True)
     await client.connect()
-    assert (await post(kind, posting(ghent, "record_inspection", "i-1/1", said)))["not_measured"] == "viscosity"
-    said.points.add(characteristic_id="viscosity", value=quantity("5000", "KGM"))
+    assert (await post(kind, posting(ghent, "record_inspection", "i-1/1", said)))["not_measured"] == "solids"
+    said.points.add(characteristic_id="solids", value=quantity("48", "KGM"))
     for again, state in ((2, "failed"), (3, "passed")):
         said.disposition = {"failed": Disposition.DISPOSITION_FAILED, "passed": Disposition.DISPOSITION_PASSED}[state]
         answer = await post(kind, posting(ghent, "record_inspection", f"i-1/{again}", said))
         assert answer["inspection"] == state
         (record,) = person.search("quality.inspection", [["reference", "=", "i-1"]], "state", "points", "alerts")
         assert (record["state"], len(record["alerts"])) == (state, 1)
-        assert record["points"]["acid_value"] == {"__class__": "Decimal", "decimal": "8.1"}
+        assert record["points"]["viscosity"] == {"__class__": "Decimal", "decimal": "241.5"}
     await client.close()

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 from servicekit.postings import NotYet, PostingKind, Refused
 from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_client import TrytonClient
@@ -94,7 +94,7 @@ class TestDelivery:
         assert planner.state("stock.shipment.out", delivery) == "done"
         outgoing = planner.read("stock.shipment.out", delivery, "outgoing_moves")["outgoing_moves"]
         assert planner.sums(outgoing) == {(item, one): 2, (item, two): 3}
-        price = Decimal(PLANTS[erp.plant_id].product.cost) * 2
+        price = Decimal(SEEDS[erp.plant_id].product.cost) * 2
         assert {Decimal(move["unit_price"]["decimal"]) for move in planner.moves(outgoing)} == {price}
         assert (planner.stock(item, one), planner.stock(item, two)) == (0, 2)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.tryton.plants import PLANTS
+from deploy.local.tryton.plants import SEEDS
 from servicekit.postings import Away, Refused
 from services.gateway.erp.tryton_client import Stale, TrytonClient, read_json
 from services.gateway.erp.tryton_dialects import DIALECTS
@@ -139,7 +139,7 @@ def test_the_answer_to_an_assignment_tells_only_on_6_and_the_lot_is_never_reserv
     order, _ = planner.released_order("1")
     assert planner.call("production", "assign_try", [order]) is (None if planner.is_new else True)
     assert planner.state("production", order) == "assigned"
-    tracked = PLANTS[erp.plant_id].components[0][0].code
+    tracked = SEEDS[erp.plant_id].components[0][0].code
     moves = planner.moves(planner.read("production", order, "inputs")["inputs"])
     assert [move["lot."] for move in moves if move["product."]["code"] == tracked] == [None]
 
@@ -155,8 +155,8 @@ def test_a_component_of_an_assigned_order_keeps_its_quantity(planner: TrytonUser
 def test_an_order_with_an_open_work_can_not_be_completed(erp: ErpServer, planner: TrytonUser) -> None:
     order, _ = planner.released_order("1")
     for move in planner.moves(planner.read("production", order, "inputs")["inputs"]):
-        if move["product."]["code"] == PLANTS[erp.plant_id].components[0][0].code:
-            first = PLANTS[erp.plant_id].components[0][0].opening[0][0]
+        if move["product."]["code"] == SEEDS[erp.plant_id].components[0][0].code:
+            first = SEEDS[erp.plant_id].components[0][0].opening[0][0]
             planner.call("stock.move", "write", [move["id"]], {"lot": planner.lot(move["product."]["code"], first)})
     planner.call("production", "assign_try", [order])
     planner.call("production", "run", [order])
@@ -185,7 +185,7 @@ async def test_completing_twice_is_silent_or_refused_and_books_once(
     again = raw.ask("production", raw.finish, [order])
     assert again.status == 200
     assert ("You can not call" in str(again.error)) == raw.is_new
-    assert planner.stock(PLANTS[erp.plant_id].product.code, "TWICE") == 1
+    assert planner.stock(SEEDS[erp.plant_id].product.code, "TWICE") == 1
 
 
 async def test_only_a_user_who_may_cancels_what_is_done(
@@ -216,7 +216,7 @@ async def test_a_done_order_lets_its_date_be_written(
 def test_nothing_is_made_once_only_because_its_reference_is_the_same(erp: ErpServer, planner: TrytonUser) -> None:
     one, two = planner.draft_order("1", "SAME-KEY"), planner.draft_order("1", "SAME-KEY")
     assert one != two
-    values = {"number": "SAME-LOT", "product": planner.seed["products"][PLANTS[erp.plant_id].product.code]}
+    values = {"number": "SAME-LOT", "product": planner.seed["products"][SEEDS[erp.plant_id].product.code]}
     first, second = (planner.call("stock.lot", "create", [values])[0] for _ in range(2))
     assert first != second
 
@@ -248,7 +248,7 @@ def test_scrap_with_a_price_and_currency_is_refused_by_8(erp: ErpServer, planner
     unit = planner.search("product.uom", [["symbol", "=", "u"]], "symbol")[0]["id"]
     values = {
         "production_output": order,
-        "product": planner.seed["products"][PLANTS[erp.plant_id].product.code],
+        "product": planner.seed["products"][SEEDS[erp.plant_id].product.code],
         planner.unit: unit,
         "quantity": 1.0,
         "from_location": record["location"],
@@ -264,7 +264,7 @@ def test_a_move_into_scrap_can_be_done_from_its_draft_on_no_release_the_same_way
     erp: ErpServer, planner: TrytonUser
 ) -> None:
     """6.0 has the button assign and then do, 8.0 refuses both ways: corrections go by internal shipments."""
-    code = PLANTS[erp.plant_id].components[1][0].code
+    code = SEEDS[erp.plant_id].components[1][0].code
     unit = planner.search("product.uom", [["symbol", "=", "u"]], "symbol")[0]["id"]
     places = planner.seed["locations"]
     values = {
@@ -283,7 +283,7 @@ def test_a_move_into_scrap_can_be_done_from_its_draft_on_no_release_the_same_way
 
 
 def test_an_internal_shipment_inside_one_warehouse_has_no_ship_on_8(erp: ErpServer, planner: TrytonUser) -> None:
-    code = PLANTS[erp.plant_id].components[1][0].code
+    code = SEEDS[erp.plant_id].components[1][0].code
     places, unit = planner.seed["locations"], planner.search("product.uom", [["symbol", "=", "u"]], "symbol")[0]["id"]
     base = {"from_location": places["storage"], "to_location": places["scrap"], "company": planner.seed["company"]}
     move: dict[str, Any] = {**base, "product": planner.seed["products"][code], planner.unit: unit, "quantity": 1.0}
