@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceServicer
 from servicekit.run import Kit
-from services.inventory import hold_use_cases, queries, use_cases, wire
+from services.inventory import hold_use_cases, queries, stock_use_cases, use_cases, wire
 
 
 class InventoryService(InventoryServiceServicer):
@@ -32,6 +32,12 @@ class InventoryService(InventoryServiceServicer):
 
     async def ReleaseLot(self, request: Any, context: Any) -> Any:
         return await self._door.run(hold_use_cases.release_lot, wire.release_lot(request))
+
+    async def AdjustStock(self, request: Any, context: Any) -> Any:
+        return await self._door.run(stock_use_cases.adjust_stock, wire.adjust_stock(request))
+
+    async def TransferStock(self, request: Any, context: Any) -> Any:
+        return await self._door.run(stock_use_cases.transfer_stock, wire.transfer_stock(request))
 
     async def ListHolds(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_holds(tx, request))

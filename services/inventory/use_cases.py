@@ -30,7 +30,7 @@ from services.inventory.hold_use_cases import disposed_loads, hold_output, reall
 from services.inventory.store import ALLOCATION_MARKS, HOLDS, INSPECTED_ITEMS, LOTS, SHIPMENTS, STOCKS
 
 
-def _line(
+def ledger_line(
     document_id: str,
     number: int,
     key: tuple[str, str, str, str],
@@ -54,7 +54,7 @@ def _line(
     )
 
 
-def _post(seen: Seen, lines: Sequence[Transaction]) -> list[Stock]:
+def post_lines(seen: Seen, lines: Sequence[Transaction]) -> list[Stock]:
     known = [stock for line in lines if (stock := seen.get(STOCKS.key(*line.key))) is not None]
     return ledger.post(lines, known)
 
@@ -67,7 +67,7 @@ def decide_book(seen: Seen, command: wire.BookConfirmation, now: datetime) -> De
     lines = _confirmation_lines(command, now)
     if not lines:
         return Decision(moot="the confirmation moved nothing")
-    booked = _post(seen, lines)
+    booked = post_lines(seen, lines)
     changed: list[object] = [*lines, *booked]
     facts = [_order_fact(wire.inventory_moved(command.document_id, command.work_order_id, lines), command)]
     if command.output is not None and command.output_lot_id:
@@ -92,7 +92,7 @@ def _confirmation_lines(command: wire.BookConfirmation, now: datetime) -> list[T
     if command.output is not None:
         moves.append(((plant_id, item_id, command.output_lot_id, OUTPUT), Movement.OUTPUT, command.output, ""))
     return [
-        _line(
+        ledger_line(
             command.document_id, number, key, movement, quantity, command.occur_time, now, command.work_order_id, reason
         )
         for number, (key, movement, quantity, reason) in enumerate(moves, start=1)
@@ -134,7 +134,7 @@ def decide_open(seen: Seen, command: wire.OpenStock, now: datetime) -> Decision:
     if seen.get(key) is not None:
         raise OpeningBalanceLate(item_id=command.item_id, lot_id=command.lot_id)
     document = f"opening/{command.plant_id}/{command.item_id}/{command.lot_id}"
-    line = _line(document, 1, key.values, Movement.OPENING_BALANCE, command.quantity, now, now)
+    line = ledger_line(document, 1, key.values, Movement.OPENING_BALANCE, command.quantity, now, now)
     (stock,) = ledger.post([line], [])
     changed: list[object] = [line, stock]
     if command.lot_id and seen.get(LOTS.key(command.plant_id, command.item_id, command.lot_id)) is None:
@@ -170,10 +170,12 @@ def decide_receipt(seen: Seen, command: wire.ConfirmReceipt, now: datetime) -> D
     there = STOCKS.key(command.plant_id, command.item_id, command.lot_id, WAREHOUSE)
     document = f"receipt/{command.business_key}"
     lines = [
-        _line(document, number, key.values, Movement.TRANSFER, quantity, command.occur_time, now, lot.work_order_id)
+        ledger_line(
+            document, number, key.values, Movement.TRANSFER, quantity, command.occur_time, now, lot.work_order_id
+        )
         for number, (key, quantity) in enumerate(((here, -command.quantity), (there, command.quantity)), start=1)
     ]
-    after = _post(seen, lines)
+    after = post_lines(seen, lines)
 
     def fact(data: Any) -> Fact:
         return Fact(data, command.plant_id, lot.order_key, command.lot_id, command.occur_time, command.business_key)
@@ -253,7 +255,7 @@ def decide_ship(seen: Seen, command: wire.ConfirmShipment, now: datetime) -> Dec
     lots = [seen.one(LOTS.key(shipment.plant_id, s.item_id, s.lot_id)) for s in command.shipped_lots]
     document = f"shipment/{shipment.shipment_id}"
     lines = [
-        _line(
+        ledger_line(
             document,
             number,
             (shipment.plant_id, shipped.item_id, shipped.lot_id, WAREHOUSE),
@@ -288,7 +290,7 @@ def decide_ship(seen: Seen, command: wire.ConfirmShipment, now: datetime) -> Dec
     left = lot_shipments(shipment)
     facts += _held_lots_shipped(seen, left, command)
     return Decision(
-        changed=[shipment, *left, *lines, *_post(seen, lines), reallocated(seen, shipment.plant_id)],
+        changed=[shipment, *left, *lines, *post_lines(seen, lines), reallocated(seen, shipment.plant_id)],
         facts=facts,
         answer=messages.ConfirmShipmentResponse(shipment=said),
         traceparent=shipment.traceparent,

@@ -145,6 +145,41 @@ class ReleaseLot:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjustStock:
+    """`quantity` is signed: above zero is into the place. `lot_id` is empty for items without lots."""
+
+    business_key: BusinessKey
+    plant_id: str
+    item_id: str
+    lot_id: str
+    location_id: str
+    quantity: Quantity
+    adjustment_reason: str
+    occur_time: datetime
+
+    @property
+    def document_id(self) -> str:
+        return f"adjustment/{self.business_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStock:
+    business_key: BusinessKey
+    plant_id: str
+    item_id: str
+    lot_id: str
+    from_location_id: str
+    to_location_id: str
+    quantity: Quantity
+    transfer_reason: str
+    occur_time: datetime
+
+    @property
+    def document_id(self) -> str:
+        return f"transfer/{self.business_key}"
+
+
+@dataclass(frozen=True, slots=True)
 class Reallocate:
     """All allocations of a plant as they were computed from what stood after so many changes."""
 
@@ -243,6 +278,33 @@ def hold_lot(request: inventory_service_pb2.HoldLotRequest) -> HoldLot:
 
 def release_lot(request: inventory_service_pb2.ReleaseLotRequest) -> ReleaseLot:
     return ReleaseLot(key_of_message(request.business_key), request.plant_id, request.hold_id, request.release_reason)
+
+
+def adjust_stock(request: inventory_service_pb2.AdjustStockRequest) -> AdjustStock:
+    return AdjustStock(
+        key_of_message(request.business_key),
+        request.plant_id,
+        request.item_id,
+        request.lot_id,
+        request.location_id,
+        quantity_of(request.quantity),
+        request.adjustment_reason,
+        time_of(request.occur_time),
+    )
+
+
+def transfer_stock(request: inventory_service_pb2.TransferStockRequest) -> TransferStock:
+    return TransferStock(
+        key_of_message(request.business_key),
+        request.plant_id,
+        request.item_id,
+        request.lot_id,
+        request.from_location_id,
+        request.to_location_id,
+        quantity_of(request.quantity),
+        request.transfer_reason,
+        time_of(request.occur_time),
+    )
 
 
 def hold_message(hold: Hold) -> hold_pb2.Hold:
@@ -358,4 +420,31 @@ def output_shipped(shipment: Shipment, shipped: ShippedLot, lot: Lot) -> Any:
         item_id=shipped.item_id,
         lot_id=shipped.lot_id,
         quantity=quantity_message(shipped.quantity),
+    )
+
+
+def stock_adjusted(command: AdjustStock, work_order_id: str) -> Any:
+    return inventory_events_pb2.StockAdjusted(
+        document_id=command.document_id,
+        plant_id=command.plant_id,
+        work_order_id=work_order_id,
+        item_id=command.item_id,
+        lot_id=command.lot_id,
+        location_id=command.location_id,
+        quantity=quantity_message(command.quantity),
+        adjustment_reason=command.adjustment_reason,
+    )
+
+
+def stock_transferred(command: TransferStock, work_order_id: str) -> Any:
+    return inventory_events_pb2.StockTransferred(
+        document_id=command.document_id,
+        plant_id=command.plant_id,
+        work_order_id=work_order_id,
+        item_id=command.item_id,
+        lot_id=command.lot_id,
+        from_location_id=command.from_location_id,
+        to_location_id=command.to_location_id,
+        quantity=quantity_message(command.quantity),
+        transfer_reason=command.transfer_reason,
     )

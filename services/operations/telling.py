@@ -217,10 +217,25 @@ def _held_shipped(e: Any) -> Told:
     return Told(e.hold.work_order_id, text, is_alarm=True)
 
 
+def _adjusted(e: Any) -> Told:
+    name = f"lot {e.lot_id}" if e.lot_id else e.item_id
+    sign = "" if e.quantity.value.startswith("-") else "+"
+    text = f"{name} at {e.location_id} was set right by {sign}{amount(e.quantity)}: {e.adjustment_reason}"
+    return Told(e.work_order_id, text)
+
+
+def _transferred(e: Any) -> Told:
+    name = f"lot {e.lot_id}" if e.lot_id else e.item_id
+    text = f"{amount(e.quantity)} of {name} went from {e.from_location_id} to {e.to_location_id}: {e.transfer_reason}"
+    return Told(e.work_order_id, text)
+
+
 POSTINGS = {
     "complete_work_order": "ERP completed the order",
     "correct_work_order": "ERP took the correction",
     "announce_receipt": "warehouse knows of the lot",
+    "adjust_stock": "ERP took the adjustment",
+    "transfer_stock": "ERP took the transfer",
 }
 
 
@@ -269,6 +284,8 @@ BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
     inventory_events_pb2.LotReleased: _lot_released,
     inventory_events_pb2.RecallRaised: _recalled,
     inventory_events_pb2.HeldLotShipped: _held_shipped,
+    inventory_events_pb2.StockAdjusted: _adjusted,
+    inventory_events_pb2.StockTransferred: _transferred,
     quality_events_pb2.InspectionOpened: _inspection_opened,
     quality_events_pb2.InspectionAdvanced: _inspection_advanced,
     quality_events_pb2.DispositionDecided: _disposition,

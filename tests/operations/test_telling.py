@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isthmus.edge.v1.edge_events_pb2 import ProductionEventRecorded, WorkOrderAccepted
 from isthmus.gateway.v1.gateway_events_pb2 import PostingRefused
+from isthmus.inventory.v1.inventory_events_pb2 import StockAdjusted, StockTransferred
 from services.operations.telling import TELLERS, tell
 
 
@@ -22,6 +23,21 @@ def test_a_refused_posting_is_an_alarm_with_the_partners_words() -> None:
     assert told is not None
     assert told.is_alarm
     assert "no lot" in told.text
+
+
+def test_what_people_set_right_in_the_stock_of_an_orders_lot_is_told_with_its_reason() -> None:
+    adjusted = StockAdjusted(work_order_id="a-1", lot_id="P-1", location_id="output", adjustment_reason="counted")
+    adjusted.quantity.value, adjusted.quantity.unit_code = "-1", "C62"
+    told = tell("isthmus.inventory.v1.StockAdjusted", adjusted)
+    assert told is not None
+    assert told.text == "lot P-1 at output was set right by -1 pcs: counted"
+    moved = StockTransferred(work_order_id="a-1", lot_id="P-1", from_location_id="output", to_location_id="scrap")
+    moved.quantity.value, moved.quantity.unit_code, moved.transfer_reason = "2", "C62", "cracked"
+    told = tell("isthmus.inventory.v1.StockTransferred", moved)
+    assert told is not None
+    assert told.text == "2 pcs of lot P-1 went from output to scrap: cracked"
+    bought = StockAdjusted(item_id="HSG-10", lot_id="H-1")
+    assert tell("isthmus.inventory.v1.StockAdjusted", bought) is None
 
 
 def test_what_belongs_to_no_order_stands_in_no_timeline() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from servicekit.domain import DomainError, Kind
+from services.inventory.domain.ledger import USED_FROM
 
 
 class Cause(enum.Enum):
@@ -35,6 +36,12 @@ class LotHeldAlready(DomainError):
     """A person holds the lot already."""
 
     reason, kind = "LOT_HELD", Kind.EXISTS
+
+
+class LotOnHold(DomainError):
+    """A held lot is not transferred to a place that lots are used or shipped from."""
+
+    reason, kind = "LOT_ON_HOLD", Kind.PRECONDITION
 
 
 class HoldMissing(DomainError):
@@ -157,3 +164,10 @@ def person_release(hold: Hold | None, hold_id: str, reason: str, now: datetime) 
     if hold.cause is not Cause.PERSON:
         raise HoldNotYours(hold_id=hold_id, cause=hold.cause)
     return hold.released(reason, now)
+
+
+def require_transferable(lot_id: str, holds: Iterable[Hold], to_location_id: str) -> None:
+    """LOT_ON_HOLD. A hold is of the lot, wherever it lies; but what must not be used is not brought to where it could be."""
+    standing = next((hold for hold in holds if hold.stands), None)
+    if standing is not None and to_location_id in USED_FROM:
+        raise LotOnHold(lot_id=lot_id, hold_id=standing.hold_id, location_id=to_location_id)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from servicekit.domain import DomainError, Kind, Quantity
+from servicekit.domain import DomainError, Kind, Quantity, UnitMismatch
 
-CLOCK_SKEW = timedelta(minutes=5)  # how far a warehouse's clock may be ahead of ours
+CLOCK_SKEW = timedelta(minutes=5)  # how far another clock may be ahead of ours
 STORAGE, OUTPUT, WAREHOUSE, SCRAP = "storage", "output", "warehouse", "scrap"  # places of a plant
+PLACES = (STORAGE, OUTPUT, WAREHOUSE, SCRAP)
+USED_FROM = (STORAGE, WAREHOUSE)  # where lines take lots, and where deliveries do
 
 
 class Movement(enum.Enum):
@@ -35,6 +37,24 @@ class QuantityNotPositive(DomainError):
     reason, kind = "QUANTITY_NOT_POSITIVE", Kind.INVALID
 
 
+class QuantityZero(DomainError):
+    """An adjustment must change something."""
+
+    reason, kind = "QUANTITY_ZERO", Kind.INVALID
+
+
+class PlaceUnknown(DomainError):
+    """A plant has no such place."""
+
+    reason, kind = "PLACE_UNKNOWN", Kind.INVALID
+
+
+class SamePlace(DomainError):
+    """A transfer must lead from one place to another."""
+
+    reason, kind = "SAME_PLACE", Kind.INVALID
+
+
 class OpeningBalanceLate(DomainError):
     """The ledger knows movements of this item, lot and place already."""
 
@@ -48,7 +68,7 @@ class ReceiptExceedsStock(DomainError):
 
 
 class TimeInFuture(DomainError):
-    """The warehouse's clock is ahead of ours by more than five minutes."""
+    """The clock of who says it is ahead of ours by more than five minutes."""
 
     reason, kind = "TIME_IN_FUTURE", Kind.INVALID
 
@@ -125,3 +145,27 @@ def require_positive(field: str, quantity: Quantity) -> None:
 def require_past(occur_time: datetime, now: datetime) -> None:
     if occur_time > now + CLOCK_SKEW:
         raise TimeInFuture(occur_time=occur_time.isoformat())
+
+
+def require_place(location_id: str) -> None:
+    if location_id not in PLACES:
+        raise PlaceUnknown(location_id=location_id, known=" ".join(PLACES))
+
+
+def require_two_places(from_location_id: str, to_location_id: str) -> None:
+    require_place(from_location_id)
+    require_place(to_location_id)
+    if from_location_id == to_location_id:
+        raise SamePlace(location_id=from_location_id)
+
+
+def require_change(field: str, quantity: Quantity) -> None:
+    if not quantity.value:
+        raise QuantityZero(field=field)
+
+
+def require_unit(quantity: Quantity, stocks: Sequence[Stock]) -> None:
+    """The item's unit is that of what the ledger has of it, wherever it is: one place must not be counted in another."""
+    for stock in stocks:
+        if stock.quantity.unit_code != quantity.unit_code:
+            raise UnitMismatch(unit_code=quantity.unit_code, other=stock.quantity.unit_code)

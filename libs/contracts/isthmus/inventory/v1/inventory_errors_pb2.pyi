@@ -47,6 +47,16 @@ class _InventoryErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """No such hold stands. Metadata: hold_id."""
     INVENTORY_ERROR_REASON_HOLD_NOT_YOURS: _InventoryErrorReason.ValueType  # 12
     """Only a disposition of quality releases a hold of this cause. Metadata: hold_id, cause."""
+    INVENTORY_ERROR_REASON_PLACE_UNKNOWN: _InventoryErrorReason.ValueType  # 13
+    """A plant has no such place. Metadata: location_id, known."""
+    INVENTORY_ERROR_REASON_SAME_PLACE: _InventoryErrorReason.ValueType  # 14
+    """A transfer's two places are the same. Metadata: location_id."""
+    INVENTORY_ERROR_REASON_QUANTITY_ZERO: _InventoryErrorReason.ValueType  # 15
+    """An adjustment of nothing. Metadata: field."""
+    INVENTORY_ERROR_REASON_LOT_ON_HOLD: _InventoryErrorReason.ValueType  # 16
+    """A held lot is not transferred to a place that lots are used or shipped from. Metadata: lot_id, hold_id, location_id.
+    Wait until it is released, or transfer it to the output place or to scrap.
+    """
 
 class InventoryErrorReason(_InventoryErrorReason, metaclass=_InventoryErrorReasonEnumTypeWrapper):
     """Reasons that inventory gives. ErrorInfo.domain is "inventory.isthmus"."""
@@ -76,4 +86,14 @@ INVENTORY_ERROR_REASON_HOLD_MISSING: InventoryErrorReason.ValueType  # 11
 """No such hold stands. Metadata: hold_id."""
 INVENTORY_ERROR_REASON_HOLD_NOT_YOURS: InventoryErrorReason.ValueType  # 12
 """Only a disposition of quality releases a hold of this cause. Metadata: hold_id, cause."""
+INVENTORY_ERROR_REASON_PLACE_UNKNOWN: InventoryErrorReason.ValueType  # 13
+"""A plant has no such place. Metadata: location_id, known."""
+INVENTORY_ERROR_REASON_SAME_PLACE: InventoryErrorReason.ValueType  # 14
+"""A transfer's two places are the same. Metadata: location_id."""
+INVENTORY_ERROR_REASON_QUANTITY_ZERO: InventoryErrorReason.ValueType  # 15
+"""An adjustment of nothing. Metadata: field."""
+INVENTORY_ERROR_REASON_LOT_ON_HOLD: InventoryErrorReason.ValueType  # 16
+"""A held lot is not transferred to a place that lots are used or shipped from. Metadata: lot_id, hold_id, location_id.
+Wait until it is released, or transfer it to the output place or to scrap.
+"""
 Global___InventoryErrorReason: _TypeAlias = InventoryErrorReason  # noqa: Y015

@@ -354,3 +354,104 @@ class HeldLotShipped(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HeldLotShipped: _TypeAlias = HeldLotShipped  # noqa: Y015
+
+@_typing.final
+class StockAdjusted(_message.Message):
+    """What is at a place was set right, by a count or another person's word. Beside the InventoryMoved of its line. Order key of
+    this and the next: the work order that made the lot; lot:<item id>:<lot id> where there is none; item:<item id> without lot.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_REASON_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    plant_id: _builtins.str
+    work_order_id: _builtins.str
+    """Order that made the lot; empty where the ledger knows none."""
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    location_id: _builtins.str
+    adjustment_reason: _builtins.str
+    """In plant words."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Signed: above zero is into the place."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        plant_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        adjustment_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_reason", b"adjustment_reason", "document_id", b"document_id", "item_id", b"item_id", "location_id", b"location_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockAdjusted: _TypeAlias = StockAdjusted  # noqa: Y015
+
+@_typing.final
+class StockTransferred(_message.Message):
+    """An amount went from one place of the plant to another. Beside the InventoryMoved of its two lines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    FROM_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    TO_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    TRANSFER_REASON_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    plant_id: _builtins.str
+    work_order_id: _builtins.str
+    """Order that made the lot; empty where the ledger knows none."""
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    from_location_id: _builtins.str
+    to_location_id: _builtins.str
+    transfer_reason: _builtins.str
+    """In plant words."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Above zero."""
+
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        plant_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        from_location_id: _builtins.str = ...,
+        to_location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        transfer_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "from_location_id", b"from_location_id", "item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "to_location_id", b"to_location_id", "transfer_reason", b"transfer_reason", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StockTransferred: _TypeAlias = StockTransferred  # noqa: Y015

@@ -388,6 +388,169 @@ class ReleaseLotResponse(_message.Message):
 Global___ReleaseLotResponse: _TypeAlias = ReleaseLotResponse  # noqa: Y015
 
 @_typing.final
+class AdjustStockRequest(_message.Message):
+    """See AdjustStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_REASON_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    location_id: _builtins.str
+    """Place of the plant: storage, output, warehouse or scrap."""
+    adjustment_reason: _builtins.str
+    """In plant words."""
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Signed, not zero, in the item's unit: above zero is into the place."""
+
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was found. At most 5 minutes ahead of our clock."""
+
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        adjustment_reason: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_reason", b"adjustment_reason", "business_key", b"business_key", "item_id", b"item_id", "location_id", b"location_id", "lot_id", b"lot_id", "occur_time", b"occur_time", "plant_id", b"plant_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustStockRequest: _TypeAlias = AdjustStockRequest  # noqa: Y015
+
+@_typing.final
+class AdjustStockResponse(_message.Message):
+    """See AdjustStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOCK_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def stock(self) -> _stock_pb2.Stock:
+        """What is there now."""
+
+    def __init__(
+        self,
+        *,
+        stock: _stock_pb2.Stock | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stock", b"stock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "stock", b"stock"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustStockResponse: _TypeAlias = AdjustStockResponse  # noqa: Y015
+
+@_typing.final
+class TransferStockRequest(_message.Message):
+    """See TransferStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    FROM_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    TO_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    TRANSFER_REASON_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    from_location_id: _builtins.str
+    """Places of the plant, two of them: storage, output, warehouse or scrap."""
+    to_location_id: _builtins.str
+    transfer_reason: _builtins.str
+    """In plant words."""
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Above zero, in the item's unit."""
+
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was moved. At most 5 minutes ahead of our clock."""
+
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        from_location_id: _builtins.str = ...,
+        to_location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        transfer_reason: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "from_location_id", b"from_location_id", "item_id", b"item_id", "lot_id", b"lot_id", "occur_time", b"occur_time", "plant_id", b"plant_id", "quantity", b"quantity", "to_location_id", b"to_location_id", "transfer_reason", b"transfer_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferStockRequest: _TypeAlias = TransferStockRequest  # noqa: Y015
+
+@_typing.final
+class TransferStockResponse(_message.Message):
+    """See TransferStock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOCKS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    @_builtins.property
+    def stocks(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Stock]:
+        """What is at the two places now: where it came from, then where it went."""
+
+    def __init__(
+        self,
+        *,
+        stocks: _abc.Iterable[_stock_pb2.Stock] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "stocks", b"stocks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferStockResponse: _TypeAlias = TransferStockResponse  # noqa: Y015
+
+@_typing.final
 class ListHoldsRequest(_message.Message):
     """See ListHolds."""
 

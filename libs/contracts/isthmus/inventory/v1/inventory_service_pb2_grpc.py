@@ -65,6 +65,16 @@ class InventoryServiceStub:
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.SerializeToString,
                 response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.FromString,
                 _registered_method=True)
+        self.AdjustStock = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/AdjustStock',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockResponse.FromString,
+                _registered_method=True)
+        self.TransferStock = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/TransferStock',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockResponse.FromString,
+                _registered_method=True)
         self.ListHolds = channel.unary_unary(
                 '/isthmus.inventory.v1.InventoryService/ListHolds',
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListHoldsRequest.SerializeToString,
@@ -147,6 +157,25 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdjustStock(self, request, context):
+        """Sets right what is at a place, by an amount up or down. A place may go below zero; a held lot may be adjusted.
+        Publishes StockAdjusted, and InventoryMoved for its ledger line. Errors: PLACE_UNKNOWN, QUANTITY_ZERO, LOT_MISSING,
+        UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferStock(self, request, context):
+        """Moves an amount from one place of the plant to another. Publishes StockTransferred, and InventoryMoved for its two
+        ledger lines. Errors: PLACE_UNKNOWN, SAME_PLACE, QUANTITY_NOT_POSITIVE, LOT_MISSING, LOT_ON_HOLD when a held lot would
+        come to the warehouse or to storage, UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to
+        repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListHolds(self, request, context):
         """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID.
         """
@@ -214,6 +243,16 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ReleaseLot,
                     request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.FromString,
                     response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.SerializeToString,
+            ),
+            'AdjustStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdjustStock,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockResponse.SerializeToString,
+            ),
+            'TransferStock': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferStock,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockResponse.SerializeToString,
             ),
             'ListHolds': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHolds,
@@ -404,6 +443,60 @@ class InventoryService:
             '/isthmus.inventory.v1.InventoryService/ReleaseLot',
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotRequest.SerializeToString,
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ReleaseLotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdjustStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/AdjustStock',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.AdjustStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferStock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/TransferStock',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.TransferStockResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,17 @@ class InventoryServiceStub:
     """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
     Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
+    AdjustStock: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.AdjustStockRequest, _inventory_service_pb2.AdjustStockResponse]
+    """Sets right what is at a place, by an amount up or down. A place may go below zero; a held lot may be adjusted.
+    Publishes StockAdjusted, and InventoryMoved for its ledger line. Errors: PLACE_UNKNOWN, QUANTITY_ZERO, LOT_MISSING,
+    UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    TransferStock: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.TransferStockRequest, _inventory_service_pb2.TransferStockResponse]
+    """Moves an amount from one place of the plant to another. Publishes StockTransferred, and InventoryMoved for its two
+    ledger lines. Errors: PLACE_UNKNOWN, SAME_PLACE, QUANTITY_NOT_POSITIVE, LOT_MISSING, LOT_ON_HOLD when a held lot would
+    come to the warehouse or to storage, UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to
+    repeat by business key.
+    """
     ListHolds: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListHoldsRequest, _inventory_service_pb2.ListHoldsResponse]
     """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID."""
     ListAllocations: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListAllocationsRequest, _inventory_service_pb2.ListAllocationsResponse]
@@ -102,6 +113,17 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     ReleaseLot: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ReleaseLotRequest, _inventory_service_pb2.ReleaseLotResponse]  # type: ignore[assignment]
     """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
     Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    AdjustStock: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.AdjustStockRequest, _inventory_service_pb2.AdjustStockResponse]  # type: ignore[assignment]
+    """Sets right what is at a place, by an amount up or down. A place may go below zero; a held lot may be adjusted.
+    Publishes StockAdjusted, and InventoryMoved for its ledger line. Errors: PLACE_UNKNOWN, QUANTITY_ZERO, LOT_MISSING,
+    UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    TransferStock: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.TransferStockRequest, _inventory_service_pb2.TransferStockResponse]  # type: ignore[assignment]
+    """Moves an amount from one place of the plant to another. Publishes StockTransferred, and InventoryMoved for its two
+    ledger lines. Errors: PLACE_UNKNOWN, SAME_PLACE, QUANTITY_NOT_POSITIVE, LOT_MISSING, LOT_ON_HOLD when a held lot would
+    come to the warehouse or to storage, UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to
+    repeat by business key.
     """
     ListHolds: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListHoldsRequest, _inventory_service_pb2.ListHoldsResponse]  # type: ignore[assignment]
     """Lists holds that stand, or all, by id. Errors: PAGE_TOKEN_INVALID."""
@@ -178,6 +200,29 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_inventory_service_pb2.ReleaseLotResponse, _abc.Awaitable[_inventory_service_pb2.ReleaseLotResponse]]:
         """Releases a hold that a person set. Publishes LotReleased, and AllocationChanged for deliveries that get it.
         Errors: HOLD_MISSING, HOLD_NOT_YOURS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def AdjustStock(
+        self,
+        request: _inventory_service_pb2.AdjustStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.AdjustStockResponse, _abc.Awaitable[_inventory_service_pb2.AdjustStockResponse]]:
+        """Sets right what is at a place, by an amount up or down. A place may go below zero; a held lot may be adjusted.
+        Publishes StockAdjusted, and InventoryMoved for its ledger line. Errors: PLACE_UNKNOWN, QUANTITY_ZERO, LOT_MISSING,
+        UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def TransferStock(
+        self,
+        request: _inventory_service_pb2.TransferStockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.TransferStockResponse, _abc.Awaitable[_inventory_service_pb2.TransferStockResponse]]:
+        """Moves an amount from one place of the plant to another. Publishes StockTransferred, and InventoryMoved for its two
+        ledger lines. Errors: PLACE_UNKNOWN, SAME_PLACE, QUANTITY_NOT_POSITIVE, LOT_MISSING, LOT_ON_HOLD when a held lot would
+        come to the warehouse or to storage, UNIT_UNKNOWN, UNIT_MISMATCH, TIME_IN_FUTURE, BUSINESS_KEY_CONFLICT. Safe to
+        repeat by business key.
         """
 
     @_abc_1.abstractmethod

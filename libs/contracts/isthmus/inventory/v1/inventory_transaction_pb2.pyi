@@ -39,7 +39,7 @@ class _MovementTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Movement
     MOVEMENT_TYPE_SHIPMENT: _MovementType.ValueType  # 6
     """Left for a customer."""
     MOVEMENT_TYPE_ADJUSTMENT: _MovementType.ValueType  # 7
-    """Set right after a count."""
+    """Set right, after a count or by a person's word."""
 
 class MovementType(_MovementType, metaclass=_MovementTypeEnumTypeWrapper):
     """Why stock moved (ISA-95 material use in brackets). Readers must survive values they do not know."""
@@ -58,7 +58,7 @@ MOVEMENT_TYPE_TRANSFER: MovementType.ValueType  # 5
 MOVEMENT_TYPE_SHIPMENT: MovementType.ValueType  # 6
 """Left for a customer."""
 MOVEMENT_TYPE_ADJUSTMENT: MovementType.ValueType  # 7
-"""Set right after a count."""
+"""Set right, after a count or by a person's word."""
 Global___MovementType: _TypeAlias = MovementType  # noqa: Y015
 
 @_typing.final
@@ -89,9 +89,9 @@ class InventoryTransaction(_message.Message):
     work_order_id: _builtins.str
     """Empty where no order is behind it."""
     document_id: _builtins.str
-    """Document behind it: confirmation, shipment, receipt."""
+    """Document behind it: confirmation, shipment, receipt, adjustment, transfer."""
     reason_code: _builtins.str
-    """Scrap reason or correction reason."""
+    """Scrap reason, or why it was adjusted or transferred."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity:
         """Signed: above zero is into the place."""
