@@ -8,6 +8,8 @@ from isthmus.inventory.v1.inventory_events_pb2 import (
     OutputStored,
     ShipmentAdvised,
     ShipmentConfirmed,
+    StockAdjusted,
+    StockTransferred,
 )
 from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
 from isthmus.production.v1.production_events_pb2 import (
@@ -22,7 +24,7 @@ from isthmus.quality.v1.quality_events_pb2 import (
     NonconformanceOpened,
 )
 from servicekit.facts import Do, EventMeta, consumes
-from services.gateway import use_cases, wire
+from services.gateway import stock_wire, use_cases, wire
 
 
 @consumes(WorkOrderCompleted)
@@ -59,6 +61,18 @@ def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> Do:
 def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> Do:
     """When the warehouse shipped, finish the delivery in the ERP."""
     return Do(use_cases.ask_partner, wire.ship_delivery(event, meta))
+
+
+@consumes(StockAdjusted)
+def adjust_in_erp(event: StockAdjusted, meta: EventMeta) -> Do:
+    """When stock was set right, set it right in the ERP."""
+    return Do(use_cases.change_in_erp, stock_wire.adjust(event, meta))
+
+
+@consumes(StockTransferred)
+def transfer_in_erp(event: StockTransferred, meta: EventMeta) -> Do:
+    """When stock went from one place to another, let the ERP know where it is."""
+    return Do(use_cases.change_in_erp, stock_wire.transfer(event, meta))
 
 
 # --- holds, inspections and maintenance

@@ -9,6 +9,7 @@ from services.gateway.domain.erp_inspection import ErpInspection
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
 from services.gateway.domain.partner_feed import PartnerFeed
+from services.gateway.domain.stock_change import StockChange
 
 ERP_ORDERS = Rows(
     table(
@@ -107,4 +108,21 @@ ERP_INSPECTIONS = Rows(
     },
 )
 
-STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS, PARTNER_FEEDS, HELD_LOTS, ERP_INSPECTIONS))
+STOCK_CHANGES = Rows(
+    table("stock_changes", "document_id plant_id work_order_id item_id lot_id kind content"),
+    StockChange,
+    key=("document_id",),
+    owner=("work_order_id",),
+    from_row=lambda r: StockChange(r.document_id, r.plant_id, r.work_order_id, r.item_id, r.lot_id, r.kind, r.content),
+    to_row=lambda c: {
+        "document_id": c.document_id,
+        "plant_id": c.plant_id,
+        "work_order_id": c.work_order_id,
+        "item_id": c.item_id,
+        "lot_id": c.lot_id,
+        "kind": c.kind,
+        "content": c.content,
+    },
+)
+
+STORE = Store("gateway", (ERP_ORDERS, ERP_FEEDS, PARTNER_FEEDS, HELD_LOTS, ERP_INSPECTIONS, STOCK_CHANGES))

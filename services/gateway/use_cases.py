@@ -8,10 +8,10 @@ from typing import Any
 
 from servicekit.postings import PostingOutcome
 from servicekit.use_case import Decision, Fact, PlannedPosting, Seen, UseCase
-from services.gateway import wire
+from services.gateway import stock_wire, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.partner_feed import PartnerFeed
-from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS, PARTNER_FEEDS
+from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS, PARTNER_FEEDS, STOCK_CHANGES
 
 # --- what an ERP said
 
@@ -89,14 +89,17 @@ def decide_complete(seen: Seen, command: wire.CompleteInErp, now: datetime) -> D
     if order.is_completing:
         return Decision(moot="complete again: corrections were posted one by one", traceparent=order.traceparent)
     lots = [lot.asked() for lot in seen.all(HELD_LOTS.of(order.work_order_id)) if lot.is_held]
+    held = {(lot.item_id, lot.lot_id) for lot in lots}
     decided = [one.asked() for one in seen.all(ERP_INSPECTIONS.of(order.work_order_id))]
+    waiting = seen.all(STOCK_CHANGES.of(order.work_order_id))
     postings = [
         wire.complete_posting(order, command.totals),
         *(wire.hold_posting(lot) for lot in lots),
+        *(stock_wire.posting(one, is_held=(one.item_id, one.lot_id) in held) for one in waiting),
         *(wire.inspection_posting(order, one) for one in decided),
     ]
     changed = [order.completing(), *lots, *decided]
-    return Decision(changed=changed, postings=postings, traceparent=order.traceparent)
+    return Decision(changed=changed, removed=waiting, postings=postings, traceparent=order.traceparent)
 
 
 complete_in_erp = UseCase(
@@ -105,6 +108,7 @@ complete_in_erp = UseCase(
         ERP_ORDERS.key(c.work_order_id),
         HELD_LOTS.of(c.work_order_id),
         ERP_INSPECTIONS.of(c.work_order_id),
+        STOCK_CHANGES.of(c.work_order_id),
     ],
     decide=decide_complete,
 )
@@ -241,6 +245,34 @@ inspect_in_erp = UseCase(
     name="inspect_in_erp",
     loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id), ERP_INSPECTIONS.key(c.inspection_id)],
     decide=decide_inspect,
+)
+
+
+def decide_change(seen: Seen, command: stock_wire.ChangeInErp, now: datetime) -> Decision:
+    """Change the ERP's stock: at once, or when the order that made the lot is complete there."""
+    change = command.change
+    if seen.get(ERP_FEEDS.shared(change.plant_id)) is None:
+        return Decision(moot="the plant has no ERP that we know")
+    order = seen.get(ERP_ORDERS.key(change.work_order_id))
+    if change.work_order_id and order is None:
+        return Decision(moot="no order of an ERP that we know")
+    if order is not None and not order.is_completing:
+        return Decision(changed=[change], traceparent=order.traceparent)
+    lot = seen.get(HELD_LOTS.key(change.plant_id, change.item_id, change.lot_id))
+    posting = stock_wire.posting(change, is_held=lot is not None and lot.is_held)
+    traceparent = order.traceparent if order is not None else command.traceparent
+    return Decision(postings=[posting], traceparent=traceparent)
+
+
+change_in_erp = UseCase(
+    name="change_in_erp",
+    loads=lambda c, seen: [
+        ERP_FEEDS.shared(c.change.plant_id),
+        ERP_ORDERS.key(c.change.work_order_id),
+        HELD_LOTS.key(c.change.plant_id, c.change.item_id, c.change.lot_id),
+        STOCK_CHANGES.key(c.change.document_id),
+    ],
+    decide=decide_change,
 )
 
 

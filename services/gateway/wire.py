@@ -44,9 +44,10 @@ from services.gateway.erp.canonical import ErpOrder as SeenOrder
 WMS, QMS, CMMS = "wms", "qms", "cmms"
 OPEN_WORK_REQUEST = "open_work_request"  # maintenance hears the answer by this name
 ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt", "ask_verdict", "open_case"})
-LOT_KINDS = frozenset(
-    {"hold_lot", "release_lot", "record_inspection", "block_lot"}
-)  # of an order, where one made the lot
+LOT_KINDS = frozenset(  # of an order, where one made the lot
+    {"hold_lot", "release_lot", "record_inspection", "block_lot", "adjust_stock", "transfer_stock"}
+)
+OF_NO_ORDER = ("lot:", "item:")  # how the order keys of other lots and items begin
 
 
 def erp_of(plant_id: str) -> str:
@@ -230,7 +231,9 @@ def open_work_request(event: WorkRequestOpened, meta: EventMeta) -> AskPartner:
 
 
 def _order_of(posting: Posting) -> str:
-    is_order = posting.kind in ORDER_KINDS or (posting.kind in LOT_KINDS and not posting.order_key.startswith("lot:"))
+    is_order = posting.kind in ORDER_KINDS or (
+        posting.kind in LOT_KINDS and not posting.order_key.startswith(OF_NO_ORDER)
+    )
     return posting.order_key if is_order else ""
 
 

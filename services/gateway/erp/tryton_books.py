@@ -15,6 +15,7 @@ from services.gateway.erp.tryton_words import Record
 
 HOLD_PLACE = "QHOLD"  # where held lots lie, outside the storage: still the plant's stock
 NAMED = ("number", "reference")
+STOCK_CHANGES = ("adjustment/", "transfer/")  # how the ids of such documents begin
 
 
 class TrytonBooks:
@@ -106,7 +107,10 @@ def _document(plant_id: str, move: Record, shipments: Mapping[str, Record]) -> t
         record = shipments[move["shipment"]]
         if model == "stock.shipment.out":
             return wire.shipment_id(plant_id, record["number"]), True
-        order = (record["reference"] or "").split("/")[0]
+        reference = record["reference"] or ""
+        if reference.startswith(STOCK_CHANGES):  # the document's own id
+            return reference, True
+        order = reference.split("/")[0]
         if order.startswith(f"{plant_id}-"):  # our corrections carry their key there
             return order, True
         return f"{model} {record['number']}", False

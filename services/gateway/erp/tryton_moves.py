@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -33,6 +33,10 @@ class Want:
     lot_id: str
     quantity: Decimal
     unit_code: str
+
+    def opposite(self) -> Want:
+        """The other way."""
+        return replace(self, quantity=-self.quantity)
 
 
 def wanted(lines: Iterable[tuple[str, str, QuantityMessage]]) -> list[Want]:

@@ -18,8 +18,7 @@ from services.gateway.erp.tryton_inspections import RecordsInspection
 from services.gateway.erp.tryton_maintenance import RecordsDowntime, ReservesSparePart
 from services.gateway.erp.tryton_moves import Tryton, Want, differences, sums_of, sums_wanted, wanted
 from services.gateway.erp.tryton_shipments import InternalShipments, Transfer
-
-CORRECTION = "CORRECTION"  # code of a place that a plant's ERP must have
+from services.gateway.erp.tryton_stock_changes import CORRECTION, AdjustsStock, TransfersStock
 
 
 class CorrectsWorkOrder(InternalShipments):
@@ -69,7 +68,7 @@ class CorrectsWorkOrder(InternalShipments):
         used = wanted((used.item_id, used.lot_id, used.quantity) for used in payload.totals.consumptions)
         held = [want for want in made if want.lot_id in payload.held_lot_ids]
         free = [want for want in made if want.lot_id not in payload.held_lot_ids]
-        transfers = _both_ways(posting.key, [*free, *(_opposite(want) for want in used)], correction, storage)
+        transfers = _both_ways(posting.key, [*free, *(want.opposite() for want in used)], correction, storage)
         if held:
             transfers += _both_ways(f"{posting.key}/held", held, correction, await self.place(HOLD))
         return transfers
@@ -77,16 +76,12 @@ class CorrectsWorkOrder(InternalShipments):
 
 def _both_ways(key: str, lines: Sequence[Want], correction: int, place: int) -> list[Transfer]:
     into = [want for want in lines if want.quantity > 0]
-    out = [_opposite(want) for want in lines if want.quantity < 0]
+    out = [want.opposite() for want in lines if want.quantity < 0]
     both = [
         Transfer(f"{key}/in", into, correction, place, is_taken=False),
         Transfer(f"{key}/out", out, place, correction),
     ]
     return [transfer for transfer in both if transfer.wants]
-
-
-def _opposite(want: Want) -> Want:
-    return Want(want.item_id, want.lot_id, -want.quantity, want.unit_code)
 
 
 class ShipsDelivery(Tryton):
@@ -193,6 +188,8 @@ def posting_kinds(client: TrytonClient) -> dict[str, PostingKind]:
         "hold_lot": HoldsLot(client),
         "release_lot": ReleasesLot(client),
         "record_inspection": RecordsInspection(client),
+        "adjust_stock": AdjustsStock(client),
+        "transfer_stock": TransfersStock(client),
         "reserve_spare_part": ReservesSparePart(client),
         "record_downtime": RecordsDowntime(client),
     }

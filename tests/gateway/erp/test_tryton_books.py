@@ -16,6 +16,8 @@ SHIPMENTS = {
     "stock.shipment.out,1": {"id": 1, "number": "7", "reference": None},
     "stock.shipment.internal,2": {"id": 2, "number": "12", "reference": "aachen-4/c-1/in"},
     "stock.shipment.internal,3": {"id": 3, "number": "13", "reference": "moved by hand"},
+    "stock.shipment.internal,4": {"id": 4, "number": "14", "reference": "adjustment/app/count/7"},
+    "stock.shipment.internal,5": {"id": 5, "number": "15", "reference": "transfer/app/move/7"},
 }
 
 
@@ -32,6 +34,8 @@ def a_move(**more: Any) -> dict[str, Any]:
         ({"production_input.": {"number": "4"}}, "aachen-4", True),
         ({"shipment": "stock.shipment.out,1"}, "aachen-delivery-7", True),
         ({"shipment": "stock.shipment.internal,2"}, "aachen-4", True),
+        ({"shipment": "stock.shipment.internal,4"}, "adjustment/app/count/7", True),
+        ({"shipment": "stock.shipment.internal,5"}, "transfer/app/move/7", True),
         ({"shipment": "stock.shipment.internal,3"}, "stock.shipment.internal 13", False),
         ({"origin": "stock.inventory.line,5"}, "stock.inventory.line 5", False),
         ({}, "stock.move 41", False),

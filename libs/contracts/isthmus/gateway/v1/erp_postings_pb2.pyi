@@ -406,3 +406,87 @@ class BlockLot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BlockLot: _TypeAlias = BlockLot  # noqa: Y015
+
+@_typing.final
+class AdjustStock(_message.Message):
+    """Take an amount into the ERP's stock, or out of it, against its place for corrections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_REASON_FIELD_NUMBER: _builtins.int
+    IS_HELD_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    location_id: _builtins.str
+    """Our place; several of them may be one location in the ERP, and scrap is no stock there."""
+    adjustment_reason: _builtins.str
+    is_held: _builtins.bool
+    """The lot stands in the ERP's hold place: it is adjusted there, not in storage."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity:
+        """Signed: above zero is into the stock."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        adjustment_reason: _builtins.str = ...,
+        is_held: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_reason", b"adjustment_reason", "is_held", b"is_held", "item_id", b"item_id", "location_id", b"location_id", "lot_id", b"lot_id", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdjustStock: _TypeAlias = AdjustStock  # noqa: Y015
+
+@_typing.final
+class TransferStock(_message.Message):
+    """Move an amount from one of our places to another, where they are two locations in the ERP."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LOT_ID_FIELD_NUMBER: _builtins.int
+    FROM_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    TO_LOCATION_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    TRANSFER_REASON_FIELD_NUMBER: _builtins.int
+    IS_HELD_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    lot_id: _builtins.str
+    """Empty for items without lots."""
+    from_location_id: _builtins.str
+    to_location_id: _builtins.str
+    transfer_reason: _builtins.str
+    is_held: _builtins.bool
+    """The lot stands in the ERP's hold place, instead of storage."""
+    @_builtins.property
+    def quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        lot_id: _builtins.str = ...,
+        from_location_id: _builtins.str = ...,
+        to_location_id: _builtins.str = ...,
+        quantity: _quantity_pb2.Quantity | None = ...,
+        transfer_reason: _builtins.str = ...,
+        is_held: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_location_id", b"from_location_id", "is_held", b"is_held", "item_id", b"item_id", "lot_id", b"lot_id", "quantity", b"quantity", "to_location_id", b"to_location_id", "transfer_reason", b"transfer_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferStock: _TypeAlias = TransferStock  # noqa: Y015
