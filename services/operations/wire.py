@@ -28,6 +28,8 @@ from services.operations.domain.reconciliation import (
 )
 
 WMS = "wms"
+SCRAP = "scrap"  # the place of a plant that is no stock
+STOCK_CHANGES = ("adjustment/", "transfer/")  # how the ids of documents begin by which people change stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ def reconcile_plant(request: operations_service_pb2.ReconcilePlantRequest) -> Re
 def erp_view(line: inventory.InventoryTransaction) -> Booking | None:
     """A ledger line as the ERP should have it: under its order or delivery. What stays within the plant it never sees."""
     kind = line.movement_type
+    if line.document_id.startswith(STOCK_CHANGES):
+        return _stock_change(line)
     if kind in (inventory.MOVEMENT_TYPE_TRANSFER, inventory.MOVEMENT_TYPE_SCRAP):
         return None
     if kind == inventory.MOVEMENT_TYPE_OPENING_BALANCE:
@@ -62,6 +66,14 @@ def erp_view(line: inventory.InventoryTransaction) -> Booking | None:
         shipment_id = line.document_id.removeprefix("shipment/")
         return _booking(line, shipment_id, shipment_id)
     return _booking(line, line.work_order_id or line.document_id, line.work_order_id)
+
+
+def _stock_change(line: inventory.InventoryTransaction) -> Booking | None:
+    """Told under its document, in the order of the lot or item. A transfer within the plant's stock comes to nothing."""
+    if line.location_id == SCRAP:
+        return None
+    other = f"lot:{line.item_id}:{line.lot_id}" if line.lot_id else f"item:{line.item_id}"
+    return _booking(line, line.document_id, line.work_order_id or other)
 
 
 def wms_view(line: inventory.InventoryTransaction) -> Booking | None:
