@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
+from deploy.local import calls
+from deploy.local.tryton.plants import SEEDS
+from isthmus.common.v1.business_key_pb2 import BusinessKey
+from isthmus.common.v1.quantity_pb2 import Quantity
+from isthmus.inventory.v1.inventory_service_pb2 import AdjustStockRequest, ListStockRequest, TransferStockRequest
 from tests.flows.conftest import LocalSystem
+from tests.gateway.erp.user import TrytonUser
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(330)]
@@ -147,3 +153,39 @@ def test_a_plant_that_nobody_knows_is_not_compared(local_system: LocalSystem) ->
     code, said = books(local_system, "nowhere")
     assert (code, said["variances"]) == (1, [])
     assert said["reconciliation"]["failureText"] == "nowhere is none of our plants: aachen, brno"
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_what_people_set_right_reaches_the_erp_and_is_no_variance(local_system: LocalSystem, plant: str) -> None:
+    """A lot that was bought: one piece was not found, one goes to scrap, one to the warehouse."""
+    part = SEEDS[plant].components[0][0]
+    of = {"plant_id": plant, "item_id": part.code, "lot_id": part.opening[-1][0]}
+    piece = Quantity(value="1", unit_code="C62")
+    counted = AdjustStockRequest(**of, location_id="storage", adjustment_reason="counted")
+    counted.quantity.value, counted.quantity.unit_code = "-1", "C62"
+    scrapped, shelved = (
+        TransferStockRequest(
+            **of, from_location_id="storage", to_location_id=place, quantity=piece, transfer_reason="moved"
+        )
+        for place in ("scrap", "warehouse")
+    )
+    with calls.stub(local_system.ports, "inventory") as inventory:
+        opening = ListStockRequest(plant_id=plant, item_id=part.code)
+        await eventually(lambda: inventory.ListStock(opening, timeout=calls.DEADLINE).stocks, within=60)
+        for number, request in enumerate((counted, scrapped, shelved)):
+            request.business_key.CopyFrom(
+                BusinessKey(source_system="flow", document_type=plant, document_number=f"{number}")
+            )
+            request.occur_time.GetCurrentTime()
+            is_adjustment = isinstance(request, AdjustStockRequest)
+            (inventory.AdjustStock if is_adjustment else inventory.TransferStock)(request, timeout=calls.DEADLINE)
+    references = [f"adjustment/flow/{plant}/0", f"transfer/flow/{plant}/1", f"transfer/flow/{plant}/2"]
+    planner = TrytonUser(local_system.plants.seeds[plant], "admin")
+
+    def booked() -> bool:
+        domain = [["reference", "in", references], ["state", "=", "done"]]
+        found = planner.search("stock.shipment.internal", domain, "reference")
+        return {one["reference"] for one in found} == set(references[:2])
+
+    await eventually(booked, within=120)
+    await all_told(local_system, plant)
