@@ -40,7 +40,7 @@ class _InventoryErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     INVENTORY_ERROR_REASON_RECEIPT_EXCEEDS_STOCK: _InventoryErrorReason.ValueType  # 8
     """The warehouse took in more than the plant's place holds. Metadata: lot_id, held, received."""
     INVENTORY_ERROR_REASON_TIME_IN_FUTURE: _InventoryErrorReason.ValueType  # 9
-    """More than 5 minutes ahead of our clock. Metadata: occur_time. Check the warehouse's clock."""
+    """More than 5 minutes ahead of our clock. Metadata: occur_time. Check the clock of who said it."""
     INVENTORY_ERROR_REASON_LOT_HELD: _InventoryErrorReason.ValueType  # 10
     """The lot is held for this cause already. Metadata: hold_id."""
     INVENTORY_ERROR_REASON_HOLD_MISSING: _InventoryErrorReason.ValueType  # 11
@@ -79,7 +79,7 @@ INVENTORY_ERROR_REASON_SHIPMENT_LINE_MISMATCH: InventoryErrorReason.ValueType  #
 INVENTORY_ERROR_REASON_RECEIPT_EXCEEDS_STOCK: InventoryErrorReason.ValueType  # 8
 """The warehouse took in more than the plant's place holds. Metadata: lot_id, held, received."""
 INVENTORY_ERROR_REASON_TIME_IN_FUTURE: InventoryErrorReason.ValueType  # 9
-"""More than 5 minutes ahead of our clock. Metadata: occur_time. Check the warehouse's clock."""
+"""More than 5 minutes ahead of our clock. Metadata: occur_time. Check the clock of who said it."""
 INVENTORY_ERROR_REASON_LOT_HELD: InventoryErrorReason.ValueType  # 10
 """The lot is held for this cause already. Metadata: hold_id."""
 INVENTORY_ERROR_REASON_HOLD_MISSING: InventoryErrorReason.ValueType  # 11
