@@ -18,12 +18,14 @@ from services.gateway import clients, cmms, event_handlers, qms, routes, use_cas
 from services.gateway.books import PartnerBooks
 from services.gateway.erp import tryton_postings
 from services.gateway.erp.canonical import ErpSettings
+from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_books import TrytonBooks
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.follower import Binding, Follower
 from services.gateway.rpc import GatewayService
 from services.gateway.settings import Settings
 from services.gateway.store import STORE
+from services.gateway.synchroniser import Synchroniser
 from services.gateway.wms_books import WmsBooks
 
 
@@ -71,7 +73,9 @@ def loops(erps: Mapping[str, TrytonClient], bindings: Mapping[str, Binding], kit
     addresses = settings.master_data, settings.production, settings.inventory, settings.quality, settings.maintenance
     called = clients.connect(*addresses)
     for plant_id, client in erps.items():
-        yield Follower(kit, called, client, bindings[plant_id]).serve()
+        reader = TrytonReader(plant_id, client)
+        synchroniser = Synchroniser(kit, called.master_data, reader, plant_id, settings.full_sync_hours)
+        yield Follower(kit, called, client, reader, synchroniser, bindings[plant_id]).serve()
     if settings.webhook_listen and settings.webhook_secret_file:
         yield routes.serve(called, settings.webhook_listen, _read(settings.webhook_secret_file))
     if settings.cmms_url and settings.cmms_api_key_file and called.maintenance is not None:

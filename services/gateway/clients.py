@@ -15,6 +15,9 @@ from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceS
 from isthmus.quality.v1.quality_service_pb2_grpc import QualityServiceStub
 
 DEADLINE = 5.0  # seconds for a call, its retries in it
+REFUSALS = frozenset(
+    {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}
+)
 RETRY = {  # as protos/README.md asks of callers: every call carries its business key
     "methodConfig": [
         {

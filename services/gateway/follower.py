@@ -8,6 +8,7 @@ from datetime import datetime
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from opentelemetry import trace
 
 from isthmus.inventory.v1.inventory_service_pb2 import AdviseShipmentRequest, OpenStockRequest
@@ -23,26 +24,24 @@ from isthmus.production.v1.production_service_pb2 import (
     ReleaseWorkOrderRequest,
 )
 from servicekit import clock, telemetry
-from servicekit.domain import DomainError
+from servicekit.domain import BusinessKey, DomainError
 from servicekit.errors import from_rpc_error
 from servicekit.postings import Away, NoAnswer, Refused
 from servicekit.run import Kit
 from servicekit.wire import key_message, quantity_message
 from services.gateway import use_cases, wire
-from services.gateway.clients import DEADLINE, Clients
+from services.gateway.clients import DEADLINE, REFUSALS, Clients
 from services.gateway.domain.erp_order import ErpOrder, Step
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 from services.gateway.erp.canonical import ErpState
 from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_client import TrytonClient
 from services.gateway.store import ERP_FEEDS, ERP_ORDERS
+from services.gateway.synchroniser import Synchroniser
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
-REFUSALS = frozenset(
-    {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.ALREADY_EXISTS}
-)
 
 
 @dataclass(slots=True)
@@ -60,10 +59,18 @@ class Binding:
 class Follower:
     """One plant's ERP."""
 
-    def __init__(self, kit: Kit, clients: Clients, client: TrytonClient, binding: Binding) -> None:
-        self._kit, self._clients, self._client, self._binding = kit, clients, client, binding
-        self._plant_id = binding.plant_id
-        self._reader = TrytonReader(binding.plant_id, client)
+    def __init__(
+        self,
+        kit: Kit,
+        clients: Clients,
+        client: TrytonClient,
+        reader: TrytonReader,
+        synchroniser: Synchroniser,
+        binding: Binding,
+    ) -> None:
+        self._kit, self._clients, self._client = kit, clients, client
+        self._reader, self._synchroniser = reader, synchroniser
+        self._binding, self._plant_id = binding, binding.plant_id
 
     async def serve(self) -> None:
         """Run until cancelled."""
@@ -98,6 +105,7 @@ class Follower:
             told = wire.AdvanceErp(self._plant_id, changes.watermark, self._client.version)
             await self._kit.door.run(use_cases.advance_erp, told)
         await self._tell_open([order.work_order.erp_order_number for order in changes.orders])
+        await self._synchroniser.look()
 
     # --- orders
 
@@ -164,23 +172,27 @@ class Follower:
 
     async def _record_master_data(self, seen: SeenOrder) -> None:
         for item in seen.items:
-            digest = str(hash_of(item))
-            key = wire.order_key(self._plant_id, "item", item.item_id, digest)
+            key = self._version_key("item", item.item_id, item, seen)
             await self._clients.master_data.RecordItem(
                 RecordItemRequest(business_key=key_message(key), plant_id=self._plant_id, item=item), timeout=DEADLINE
             )
         if (bill := seen.bill_of_materials) is not None:
-            key = wire.order_key(self._plant_id, "bill_of_materials", bill.bill_of_materials_id, hash_of(bill))
+            key = self._version_key("bill_of_materials", bill.bill_of_materials_id, bill, seen)
             request = RecordBillOfMaterialsRequest(
                 business_key=key_message(key), plant_id=self._plant_id, bill_of_materials=bill
             )
             await self._clients.master_data.RecordBillOfMaterials(request, timeout=DEADLINE)
         if (routing := seen.routing) is not None:
-            key = wire.order_key(self._plant_id, "routing", routing.routing_id, hash_of(routing))
+            key = self._version_key("routing", routing.routing_id, routing, seen)
             await self._clients.master_data.RecordRouting(
                 RecordRoutingRequest(business_key=key_message(key), plant_id=self._plant_id, routing=routing),
                 timeout=DEADLINE,
             )
+
+    def _version_key(self, noun: str, noun_id: str, said: Message, seen: SeenOrder) -> BusinessKey:
+        """A document an order and version: what the ERP takes back later must not pass for what it said first."""
+        version = f"{seen.work_order.erp_order_number}-{wire.digest_of(said)}"
+        return wire.order_key(self._plant_id, noun, noun_id, version)
 
     async def _change(self, seen: SeenOrder, known: ErpOrder, content: str) -> None:
         order = seen.work_order
@@ -230,10 +242,3 @@ class Follower:
             if code not in REFUSALS:
                 raise
             log.info("refused", reason=reason, **metadata)
-
-
-def hash_of(message: object) -> str:
-    """Names a version of a master data record, so that each version is a document of its own."""
-    import hashlib
-
-    return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()[:16]  # type: ignore[attr-defined]

@@ -35,5 +35,8 @@ class Settings(ServiceSettings):
     qms_api_key_file: Path | None = Field(None, description="File with the QMS's token")
     cmms_url: str = Field("", description="URL of the CMMS; empty: none")
     cmms_api_key_file: Path | None = Field(None, description="File with the CMMS's API key")
+    full_sync_hours: float = Field(
+        24, gt=0, description="All master data of the ERPs is compared once in so many hours"
+    )
     webhook_listen: str = Field("", description="host:port for partners' webhooks; empty: none")
     webhook_secret_file: Path | None = Field(None, description="File with the Standard Webhooks secret")

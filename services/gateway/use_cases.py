@@ -74,6 +74,20 @@ advance_partner = UseCase(
 )
 
 
+def decide_synchronised(seen: Seen, command: wire.EndSynchronisation, now: datetime) -> Decision:
+    """All master data of an ERP was compared: say what was found."""
+    told = command.told
+    fact = Fact(told, told.plant_id, command.feed.partner_id, told.plant_id, now)
+    return Decision(changed=[command.feed], facts=[fact])
+
+
+end_synchronisation = UseCase(
+    name="end_synchronisation",
+    loads=lambda c, seen: [PARTNER_FEEDS.key(c.feed.partner_id)],
+    decide=decide_synchronised,
+)
+
+
 def _order_fact(data: Any, order: ErpOrder, at: datetime) -> Fact:
     return Fact(data, order.plant_id, order.work_order_id, order.work_order_id, at)
 

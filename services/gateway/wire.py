@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from isthmus.gateway.v1 import erp_postings_pb2, gateway_events_pb2
 from isthmus.inventory.v1.inventory_events_pb2 import (
@@ -39,6 +41,7 @@ from servicekit.wire import date_of, quantity_message, quantity_of
 from services.gateway.domain.erp_inspection import ErpInspection
 from services.gateway.domain.erp_order import ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
+from services.gateway.domain.partner_feed import PartnerFeed
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
 WMS, QMS, CMMS = "wms", "qms", "cmms"
@@ -66,6 +69,19 @@ def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
 
 def order_key(plant_id: str, document_type: str, number: str, line: str = "") -> BusinessKey:
     return BusinessKey(erp_of(plant_id), document_type, number, line)
+
+
+def digest_of(message: Message) -> str:
+    """Names a version of a record, so that each version is a document of its own."""
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class EndSynchronisation:
+    """`feed` remembers which round of the schedule is done."""
+
+    feed: PartnerFeed
+    told: gateway_events_pb2.MasterDataSynchronised
 
 
 @dataclass(frozen=True, slots=True)

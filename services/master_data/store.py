@@ -25,10 +25,12 @@ from services.master_data.domain.recipe import (
 from services.master_data.domain.unit_conversion import UnitConversion
 
 ITEMS = Rows(
-    table("items", "plant_id item_id description unit_code", "version", flags="is_lot_tracked"),
+    table("items", "plant_id item_id description unit_code", "version", flags="is_lot_tracked is_retired"),
     Item,
     key=("plant_id", "item_id"),
-    from_row=lambda r: Item(r.plant_id, r.item_id, r.description, r.unit_code, bool(r.is_lot_tracked), r.version),
+    from_row=lambda r: Item(
+        r.plant_id, r.item_id, r.description, r.unit_code, bool(r.is_lot_tracked), r.version, bool(r.is_retired)
+    ),
     to_row=lambda i: {
         "plant_id": i.plant_id,
         "item_id": i.item_id,
@@ -36,6 +38,7 @@ ITEMS = Rows(
         "unit_code": i.unit_code,
         "is_lot_tracked": i.is_lot_tracked,
         "version": i.version,
+        "is_retired": i.is_retired,
     },
     missing=ItemMissing,
 )
@@ -44,7 +47,8 @@ ITEMS = Rows(
 def _bill(r: Any) -> BillOfMaterials:
     parts = [Component(item, Quantity(Decimal(amount), unit)) for item, amount, unit in json.loads(r.components)]
     output = Quantity(unscaled(r.output), r.unit_code)
-    return BillOfMaterials(r.plant_id, r.bill_of_materials_id, r.item_id, r.revision, output, tuple(parts), r.version)
+    said = r.plant_id, r.bill_of_materials_id, r.item_id, r.revision, output, tuple(parts), r.version
+    return BillOfMaterials(*said, bool(r.is_retired))
 
 
 BILLS_OF_MATERIALS = Rows(
@@ -52,6 +56,7 @@ BILLS_OF_MATERIALS = Rows(
         "bills_of_materials",
         "plant_id bill_of_materials_id item_id revision unit_code components",
         "output version",
+        flags="is_retired",
     ),
     BillOfMaterials,
     key=("plant_id", "bill_of_materials_id"),
@@ -65,12 +70,13 @@ BILLS_OF_MATERIALS = Rows(
         "unit_code": b.output.unit_code,
         "components": json.dumps([[c.item_id, plain(c.quantity.value), c.quantity.unit_code] for c in b.components]),
         "version": b.version,
+        "is_retired": b.is_retired,
     },
     missing=BillOfMaterialsMissing,
 )
 
 ROUTINGS = Rows(
-    table("routings", "plant_id routing_id item_id operations", "version"),
+    table("routings", "plant_id routing_id item_id operations", "version", flags="is_retired"),
     Routing,
     key=("plant_id", "routing_id"),
     from_row=lambda r: Routing(
@@ -79,6 +85,7 @@ ROUTINGS = Rows(
         r.item_id,
         tuple(RoutingOperation(*operation) for operation in json.loads(r.operations)),
         r.version,
+        bool(r.is_retired),
     ),
     to_row=lambda r: {
         "plant_id": r.plant_id,
@@ -88,6 +95,7 @@ ROUTINGS = Rows(
             [[o.sequence, o.description, o.work_centre_id, o.labour_seconds] for o in r.operations]
         ),
         "version": r.version,
+        "is_retired": r.is_retired,
     },
     missing=RoutingMissing,
 )

@@ -76,9 +76,12 @@ class Taken:
     refusals: list[OwnershipRefusal]
     changed: list[object]
     facts: list[Fact]
+    is_changed: bool
 
-    def refusal_messages(self) -> list[Any]:
-        return [wire.refusal_message(refusal) for refusal in self.refusals]
+    def told(self) -> dict[str, Any]:
+        """What each answer says beside the entity."""
+        refusals = [wire.refusal_message(refusal) for refusal in self.refusals]
+        return {"ownership_refusals": refusals, "is_changed": self.is_changed}
 
 
 def _take(seen: Seen, offer: Offer, now: datetime) -> Taken:
@@ -89,8 +92,8 @@ def _take(seen: Seen, offer: Offer, now: datetime) -> Taken:
     owners = {name: ownership.owner_of([seen.get(rule) for rule in offer.rules(name)]) for name in offer.names()}
     weighed = ownership.weigh(shape, before, offer.said, key.source_system, owners)
     entity = weighed.applied.recorded_over(before) if weighed.applied is not None else None
-    taken = Taken(entity, [], [], [])
-    if entity is not before and entity is not None:
+    taken = Taken(entity, [], [], [], is_changed=entity is not None and entity is not before)
+    if entity is not None and taken.is_changed:
         taken.changed.append(entity)
         taken.facts.append(wire.entity_fact(entity, now, key))
     for name in offer.names():
@@ -145,7 +148,7 @@ def decide_item(seen: Seen, command: wire.RecordItem, now: datetime) -> Decision
     """Record an item, and say so if anything differs."""
     taken = _take(seen, _offer_item(command), now)
     item = wire.item_message(taken.entity) if taken.entity is not None else None
-    answer = messages.RecordItemResponse(item=item, ownership_refusals=taken.refusal_messages())
+    answer = messages.RecordItemResponse(item=item, **taken.told())
     return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
 
 
@@ -165,7 +168,7 @@ def decide_bill(seen: Seen, command: wire.RecordBillOfMaterials, now: datetime) 
         seen.one(ITEMS.shared(said.plant_id, item_id))
     taken = _take(seen, _offer_bill(command), now)
     bill = wire.bill_message(taken.entity) if taken.entity is not None else None
-    answer = messages.RecordBillOfMaterialsResponse(bill_of_materials=bill, ownership_refusals=taken.refusal_messages())
+    answer = messages.RecordBillOfMaterialsResponse(bill_of_materials=bill, **taken.told())
     return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
 
 
@@ -186,7 +189,7 @@ def decide_routing(seen: Seen, command: wire.RecordRouting, now: datetime) -> De
     seen.one(ITEMS.shared(command.routing.plant_id, command.routing.item_id))
     taken = _take(seen, _offer_routing(command), now)
     routing = wire.routing_message(taken.entity) if taken.entity is not None else None
-    answer = messages.RecordRoutingResponse(routing=routing, ownership_refusals=taken.refusal_messages())
+    answer = messages.RecordRoutingResponse(routing=routing, **taken.told())
     return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
 
 

@@ -128,7 +128,8 @@ def record_unit_conversion(request: masterdata_service_pb2.RecordUnitConversionR
 
 def record_item(request: masterdata_service_pb2.RecordItemRequest) -> RecordItem:
     said = request.item
-    item = Item(request.plant_id, said.item_id, said.description, said.unit_code, said.is_lot_tracked)
+    words = said.item_id, said.description, said.unit_code, said.is_lot_tracked
+    item = Item(request.plant_id, *words, is_retired=said.is_retired)
     return RecordItem(key_of_message(request.business_key), item)
 
 
@@ -141,6 +142,7 @@ def record_bill_of_materials(request: masterdata_service_pb2.RecordBillOfMateria
         said.revision,
         quantity_of(said.output_quantity),
         tuple(Component(c.item_id, quantity_of(c.quantity)) for c in said.components),
+        is_retired=said.is_retired,
     )
     return RecordBillOfMaterials(key_of_message(request.business_key), bill)
 
@@ -156,7 +158,7 @@ def record_routing(request: masterdata_service_pb2.RecordRoutingRequest) -> Reco
         )
         for o in said.operations
     )
-    routing = Routing(request.plant_id, said.routing_id, said.item_id, operations)
+    routing = Routing(request.plant_id, said.routing_id, said.item_id, operations, is_retired=said.is_retired)
     return RecordRouting(key_of_message(request.business_key), routing)
 
 
@@ -167,6 +169,7 @@ def item_message(item: Item) -> item_pb2.Item:
         unit_code=item.unit_code,
         is_lot_tracked=item.is_lot_tracked,
         etag=str(item.version),
+        is_retired=item.is_retired,
     )
 
 
@@ -177,6 +180,7 @@ def bill_message(bill: BillOfMaterials) -> bill_of_materials_pb2.BillOfMaterials
         revision=bill.revision,
         output_quantity=quantity_message(bill.output),
         etag=str(bill.version),
+        is_retired=bill.is_retired,
     )
     for component in bill.components:
         message.components.add(item_id=component.item_id, quantity=quantity_message(component.quantity))
@@ -184,7 +188,12 @@ def bill_message(bill: BillOfMaterials) -> bill_of_materials_pb2.BillOfMaterials
 
 
 def routing_message(routing: Routing) -> routing_pb2.Routing:
-    message = routing_pb2.Routing(routing_id=routing.routing_id, item_id=routing.item_id, etag=str(routing.version))
+    message = routing_pb2.Routing(
+        routing_id=routing.routing_id,
+        item_id=routing.item_id,
+        etag=str(routing.version),
+        is_retired=routing.is_retired,
+    )
     for operation in routing.operations:
         said = message.operations.add(
             sequence=operation.sequence,

@@ -68,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def local_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSystem]:
     """For this package only, so that the tests after it have the machine for themselves."""
     home: Path = tmp_path_factory.mktemp("isthmus") / "home"
-    isthmus = Isthmus(free_base(), home, ("aachen", "brno"))
+    isthmus = Isthmus(free_base(), home, ("aachen", "brno"), {"GATEWAY_FULL_SYNC_HOURS": "0.003"})
     answer = isthmus.run("up", within=UP_SECONDS)
     try:
         assert answer.code == 0, answer.err

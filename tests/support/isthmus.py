@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -30,11 +31,12 @@ class Isthmus:
     base: int
     home: Path
     plants: tuple[str, ...] = ("aachen", "brno", "ghent")
+    settings: Mapping[str, str] = field(default_factory=dict)  # of services, beside what they are told
 
     @property
     def environment(self) -> dict[str, str]:
         told = {"ISTHMUS_PORT_BASE": str(self.base), "ISTHMUS_HOME": str(self.home)}
-        return {**os.environ, **told, "ISTHMUS_PLANTS": ",".join(self.plants)}
+        return {**os.environ, **self.settings, **told, "ISTHMUS_PLANTS": ",".join(self.plants)}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -43,6 +43,19 @@ class ErpOrder:
     def content(self) -> str:
         """Changes whenever something that the plant must know changes."""
         return hashlib.sha256(self.work_order.SerializeToString(deterministic=True)).hexdigest()[:32]
+
+
+MasterRecord = Item | BillOfMaterials | Routing
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All master data that an ERP offers now, by the ERP's own ids. `faulty`: what can't be said in canonical words."""
+
+    items: Mapping[str, Item]
+    bills_of_materials: Mapping[str, BillOfMaterials]
+    routings: Mapping[str, Routing]
+    faulty: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,18 +60,18 @@ class TrytonReader:
 
     async def order(self, erp_order_number: str) -> ErpOrder | None:
         """One order by its number, as it stands now."""
-        found = await self._search("production", [["number", "=", erp_order_number]], ["state"])
+        found = await self.search("production", [["number", "=", erp_order_number]], ["state"])
         orders = await self._orders([record["id"] for record in found])
         return orders[0] if orders else None
 
     async def stock(self) -> list[StockLine]:
         """Stock in the warehouse by item and lot. The levels need their places in the context; else they say 0.0."""
-        (warehouse,) = await self._search("stock.location", [["type", "=", "warehouse"]], ["storage_location"])
+        (warehouse,) = await self.search("stock.location", [["type", "=", "warehouse"]], ["storage_location"])
         places = {"locations": [warehouse["storage_location"]], "with_childs": True, "stock_date_end": date.max}
         fields = ["number", "quantity", "product.code", "product.default_uom.symbol"]
-        lots = await self._search("stock.lot", [], fields, places)
+        lots = await self.search("stock.lot", [], fields, places)
         fields = ["code", "quantity", "default_uom.symbol", "lot_required"]
-        goods = await self._search("product.product", [["type", "=", "goods"]], fields, places)
+        goods = await self.search("product.product", [["type", "=", "goods"]], fields, places)
         said = [(r["product."]["code"], r["number"], r["quantity"], r["product."]["default_uom."]) for r in lots]
         said += [(r["code"], "", r["quantity"], r["default_uom."]) for r in goods if not r["lot_required"]]
         return [
@@ -98,7 +98,7 @@ class TrytonReader:
         if since is not None:
             start = since.astimezone(UTC) - OVERLAP
             domain.append(["OR", ["write_date", ">=", start], ["create_date", ">=", start]])
-        return await self._search(model, domain, [*STAMPS, *more])
+        return await self.search(model, domain, [*STAMPS, *more])
 
     # --- what belongs to it
 
@@ -113,7 +113,8 @@ class TrytonReader:
         fields = ["sequence", "operation.name", "work_center.name"]
         works = by_id(await self._read("production.work", flat(records, "works"), fields))
         released = [record for record in records if STATES.get(record["state"]) is ErpState.RELEASED]
-        master = await self._master_data(released, moves)
+        products = {r["product"] for r in released} | {moves[n]["product"] for n in flat(released, "inputs")}
+        master = await self.master_data(products, ids_of(released, "bom"), ids_of(released, "routing"))
         orders = []
         for record in records:
             try:
@@ -136,16 +137,18 @@ class TrytonReader:
         items = [master.item(number) for number in products]
         return ErpOrder(said, state, items, master.bill(record["bom"]), master.routing(record["routing"], said.item_id))
 
-    async def _master_data(self, released: Sequence[Record], moves: Mapping[int, Record]) -> MasterData:
+    async def master_data(
+        self, products: Iterable[int], bills_of: Sequence[int], routings_of: Sequence[int]
+    ) -> MasterData:
+        """What belongs to these ids of the ERP."""
         unit = self._client.dialect.unit
-        products = {r["product"] for r in released} | {moves[n]["product"] for n in flat(released, "inputs")}
         fields = ["code", "template.name", "default_uom.symbol", "lot_required"]
         items = await self._read("product.product", sorted(products), fields)
-        bills = await self._read("production.bom", ids_of(released, "bom"), ["name", "inputs", "outputs"])
+        bills = await self._read("production.bom", bills_of, ["name", "inputs", "outputs"])
         fields = ["product.code", "quantity", f"{unit}.symbol"]
         inputs = await self._read("production.bom.input", flat(bills, "inputs"), fields)
         outputs = await self._read("production.bom.output", flat(bills, "outputs"), fields)
-        routings = await self._read("production.routing", ids_of(released, "routing"), ["name", "steps"])
+        routings = await self._read("production.routing", routings_of, ["name", "steps"])
         fields = ["sequence", "operation.name"]
         steps = await self._read("production.routing.step", flat(routings, "steps"), fields)
         return MasterData(*(by_id(records) for records in (items, bills, inputs, outputs, routings, steps)))
@@ -169,7 +172,7 @@ class TrytonReader:
 
     # --- requests
 
-    async def _search(
+    async def search(
         self, model: str, domain: list[Any], fields: list[str], context: dict[str, Any] | None = None
     ) -> list[Record]:
         """All records of a domain, page by page."""
@@ -191,7 +194,7 @@ class TrytonReader:
 
 
 class MasterData:
-    """Records of items, bills and routings, as they were read for some orders."""
+    """Records of items, bills and routings, as they were read together."""
 
     def __init__(self, *records: Mapping[int, Record]) -> None:
         self._items, self._bills, self._inputs, self._outputs, self._routings, self._steps = records

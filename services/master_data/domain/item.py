@@ -21,6 +21,7 @@ class Item:
     unit_code: str
     is_lot_tracked: bool
     version: int = 0
+    is_retired: bool = False
 
     def recorded_over(self, before: Item | None) -> Item:
         """This item as the next version of what is known; the same object as before when nothing differs."""

@@ -212,14 +212,21 @@ def _put_operations(routing: Routing, text: str) -> Routing:
     return replace(routing, operations=tuple(RoutingOperation(*operation) for operation in json.loads(text)))
 
 
+def _flag(name: str) -> Field[Any]:
+    """A yes or no of an entity."""
+    return Field(
+        lambda e: "true" if getattr(e, name) else "false", lambda e, text: replace(e, **{name: text == "true"})
+    )
+
+
+RETIRED: Mapping[str, Field[Any]] = {"is_retired": _flag("is_retired")}
 ITEM: Shape[Item] = Shape(
     blank=lambda plant_id, item_id: Item(plant_id, item_id, "", "", False),
     fields={
         "description": Field(lambda i: i.description, lambda i, text: replace(i, description=text)),
         "unit_code": Field(lambda i: i.unit_code, lambda i, text: replace(i, unit_code=text)),
-        "is_lot_tracked": Field(
-            lambda i: "true" if i.is_lot_tracked else "false", lambda i, text: replace(i, is_lot_tracked=text == "true")
-        ),
+        "is_lot_tracked": _flag("is_lot_tracked"),
+        **RETIRED,
     },
 )
 BILL_OF_MATERIALS: Shape[BillOfMaterials] = Shape(
@@ -229,6 +236,7 @@ BILL_OF_MATERIALS: Shape[BillOfMaterials] = Shape(
         "revision": Field(lambda b: b.revision, lambda b, text: replace(b, revision=text)),
         "output_quantity": Field(lambda b: str(b.output), lambda b, text: replace(b, output=_quantity(text))),
         "components": Field(_components_text, _put_components),
+        **RETIRED,
     },
 )
 ROUTING: Shape[Routing] = Shape(
@@ -236,6 +244,7 @@ ROUTING: Shape[Routing] = Shape(
     fields={
         "item_id": Field(lambda r: r.item_id, lambda r, text: replace(r, item_id=text)),
         "operations": Field(_operations_text, _put_operations),
+        **RETIRED,
     },
 )
 SHAPES: Mapping[EntityType, Shape[Any]] = {

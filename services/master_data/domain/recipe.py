@@ -46,6 +46,7 @@ class BillOfMaterials:
     output: Quantity
     components: tuple[Component, ...]
     version: int = 0
+    is_retired: bool = False
 
     def recorded_over(self, before: BillOfMaterials | None) -> BillOfMaterials:
         """As the next version; the same object as before when nothing differs."""
@@ -74,6 +75,7 @@ class Routing:
     item_id: str
     operations: tuple[RoutingOperation, ...]
     version: int = 0
+    is_retired: bool = False
 
     def recorded_over(self, before: Routing | None) -> Routing:
         """As the next version; the same object as before when nothing differs."""

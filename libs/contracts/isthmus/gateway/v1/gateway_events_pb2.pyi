@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 import builtins as _builtins
@@ -196,3 +197,58 @@ class PostingFigure(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PostingFigure: _TypeAlias = PostingFigure  # noqa: Y015
+
+@_typing.final
+class MasterDataSynchronised(_message.Message):
+    """All items, bills of materials and routings of a plant's ERP were read and compared with what master data keeps. What
+    differed was offered to master data, whose owners' rules decide. Order key: "catalogue:<plant id>".
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    LISTED_COUNT_FIELD_NUMBER: _builtins.int
+    CHANGED_COUNT_FIELD_NUMBER: _builtins.int
+    RETIRED_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    FAULTY_COUNT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    partner_id: _builtins.str
+    """Partner, e.g. "erp-aachen"."""
+    listed_count: _builtins.int
+    """What the ERP offers, all entities together."""
+    changed_count: _builtins.int
+    """What was new to master data, or differed and was applied."""
+    retired_count: _builtins.int
+    """What the ERP offered once and offers no longer."""
+    refused_count: _builtins.int
+    """Values that another system owns: they wait as ownership refusals."""
+    faulty_count: _builtins.int
+    """Entities that could not be said or were refused, e.g. for a unit that nobody knows: see the log."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        partner_id: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        listed_count: _builtins.int = ...,
+        changed_count: _builtins.int = ...,
+        retired_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        faulty_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_count", b"changed_count", "end_time", b"end_time", "faulty_count", b"faulty_count", "listed_count", b"listed_count", "partner_id", b"partner_id", "plant_id", b"plant_id", "refused_count", b"refused_count", "retired_count", b"retired_count", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MasterDataSynchronised: _TypeAlias = MasterDataSynchronised  # noqa: Y015

@@ -31,12 +31,15 @@ class BillOfMaterials(_message.Message):
     OUTPUT_QUANTITY_FIELD_NUMBER: _builtins.int
     COMPONENTS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IS_RETIRED_FIELD_NUMBER: _builtins.int
     bill_of_materials_id: _builtins.str
     item_id: _builtins.str
     revision: _builtins.str
     """Revision in the ERP's words."""
     etag: _builtins.str
     """Set by us."""
+    is_retired: _builtins.bool
+    """Its system of record offers it no longer: nothing new is made of it. What is under way keeps it."""
     @_builtins.property
     def output_quantity(self) -> _quantity_pb2.Quantity:
         """Amount of the item that the components make."""
@@ -52,10 +55,11 @@ class BillOfMaterials(_message.Message):
         output_quantity: _quantity_pb2.Quantity | None = ...,
         components: _abc.Iterable[Global___BillOfMaterialsComponent] | None = ...,
         etag: _builtins.str = ...,
+        is_retired: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["output_quantity", b"output_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "etag", b"etag", "item_id", b"item_id", "output_quantity", b"output_quantity", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "output_quantity", b"output_quantity", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n isthmus/masterdata/v1/item.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\"\x85\x01\n\x04Item\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1c\n\tunit_code\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\x08\x12\x16\n\x0eis_lot_tracked\x18\x04 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n isthmus/masterdata/v1/item.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\"\x99\x01\n\x04Item\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1c\n\tunit_code\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\x08\x12\x16\n\x0eis_lot_tracked\x18\x04 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x12\n\nis_retired\x18\x06 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,5 +39,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEM'].fields_by_name['unit_code']._loaded_options = None
   _globals['_ITEM'].fields_by_name['unit_code']._serialized_options = b'\272H\006r\004\020\002\030\010'
   _globals['_ITEM']._serialized_start=89
-  _globals['_ITEM']._serialized_end=222
+  _globals['_ITEM']._serialized_end=242
 # @@protoc_insertion_point(module_scope)

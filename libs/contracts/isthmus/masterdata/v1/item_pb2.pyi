@@ -27,6 +27,7 @@ class Item(_message.Message):
     UNIT_CODE_FIELD_NUMBER: _builtins.int
     IS_LOT_TRACKED_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IS_RETIRED_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id of the item in all plants, e.g. "PUMP-100"."""
     description: _builtins.str
@@ -36,6 +37,8 @@ class Item(_message.Message):
     """Every movement of this item names a lot."""
     etag: _builtins.str
     """Set by us: changes with every change of the item."""
+    is_retired: _builtins.bool
+    """Its system of record offers it no longer: nothing new is made of it. What is under way keeps it."""
     def __init__(
         self,
         *,
@@ -44,10 +47,11 @@ class Item(_message.Message):
         unit_code: _builtins.str = ...,
         is_lot_tracked: _builtins.bool = ...,
         etag: _builtins.str = ...,
+        is_retired: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "etag", b"etag", "is_lot_tracked", b"is_lot_tracked", "item_id", b"item_id", "unit_code", b"unit_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "etag", b"etag", "is_lot_tracked", b"is_lot_tracked", "is_retired", b"is_retired", "item_id", b"item_id", "unit_code", b"unit_code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -87,8 +87,11 @@ class RecordItemResponse(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
     @_builtins.property
     def item(self) -> _item_pb2.Item: ...
     @_builtins.property
@@ -101,10 +104,11 @@ class RecordItemResponse(_message.Message):
         item: _item_pb2.Item | None = ...,
         replayed: _builtins.bool = ...,
         ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_changed", b"is_changed", "item", b"item", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -247,8 +251,11 @@ class RecordBillOfMaterialsResponse(_message.Message):
     BILL_OF_MATERIALS_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
     @_builtins.property
     def bill_of_materials(self) -> _bill_of_materials_pb2.BillOfMaterials: ...
     @_builtins.property
@@ -261,10 +268,11 @@ class RecordBillOfMaterialsResponse(_message.Message):
         bill_of_materials: _bill_of_materials_pb2.BillOfMaterials | None = ...,
         replayed: _builtins.bool = ...,
         ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials", b"bill_of_materials", "is_changed", b"is_changed", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -354,8 +362,11 @@ class RecordRoutingResponse(_message.Message):
     ROUTING_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
     @_builtins.property
     def routing(self) -> _routing_pb2.Routing: ...
     @_builtins.property
@@ -368,10 +379,11 @@ class RecordRoutingResponse(_message.Message):
         routing: _routing_pb2.Routing | None = ...,
         replayed: _builtins.bool = ...,
         ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["routing", b"routing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ownership_refusals", b"ownership_refusals", "replayed", b"replayed", "routing", b"routing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_changed", b"is_changed", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed", "routing", b"routing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

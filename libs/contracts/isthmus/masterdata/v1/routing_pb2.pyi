@@ -29,10 +29,13 @@ class Routing(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     OPERATIONS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IS_RETIRED_FIELD_NUMBER: _builtins.int
     routing_id: _builtins.str
     item_id: _builtins.str
     etag: _builtins.str
     """Set by us."""
+    is_retired: _builtins.bool
+    """Its system of record offers it no longer: nothing new is made of it. What is under way keeps it."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingOperation]: ...
     def __init__(
@@ -42,10 +45,11 @@ class Routing(_message.Message):
         item_id: _builtins.str = ...,
         operations: _abc.Iterable[Global___RoutingOperation] | None = ...,
         etag: _builtins.str = ...,
+        is_retired: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "item_id", b"item_id", "operations", b"operations", "routing_id", b"routing_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "operations", b"operations", "routing_id", b"routing_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,92 @@
+"""What no order brings, the comparison of all master data with the ERP finds: corrections, and what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import nats
+import pytest
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from isthmus.gateway.v1.gateway_events_pb2 import MasterDataSynchronised
+from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
+from isthmus.masterdata.v1 import ownership_pb2
+from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
+from tests.flows.conftest import LocalSystem
+from tests.gateway.erp.user import TrytonUser
+from tests.support.eventually import eventually
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(330)]
+PLANTS = ("aachen", "brno")  # Tryton 6.0 and 8.0
+ITEM = ownership_pb2.ENTITY_TYPE_ITEM
+
+
+@contextmanager
+def master_data(local_system: LocalSystem) -> Iterator[Any]:
+    with grpc.insecure_channel(f"127.0.0.1:{local_system.ports['master_data']}") as channel:
+        yield MasterDataServiceStub(channel)
+
+
+def component_of(local_system: LocalSystem, plant: str) -> tuple[TrytonUser, dict[str, Any]]:
+    """A planner, and the product that he changes: the last component, without lots."""
+    user = TrytonUser(local_system.plants.seeds[plant], "admin")
+    bill = user.search("production.bom.input", [], "product")[-1]
+    (product,) = user.search("product.product", [["id", "=", bill["product"]]], "code", "template")
+    return user, product
+
+
+def offer(user: TrytonUser, product: int, *, is_active: bool) -> None:
+    """Archive a product, or take it up again; 8.0 warns that there is still some of it."""
+    write = "product.product", "write", [product], {"active": is_active}
+    answer = user.ask(*write)
+    if answer.error and answer.error[0] == "UserWarning":
+        user.call("res.user.warning", "create", [{"user": user.login[0], "name": answer.error[1][0]}])
+        user.call(*write)
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_a_correction_arrives_and_is_taken_back_again(local_system: LocalSystem, plant: str) -> None:
+    user, product = component_of(local_system, plant)
+    (template,) = user.search("product.template", [["id", "=", product["template"]]], "name")
+    with master_data(local_system) as stub:
+        request = messages.GetItemRequest(plant_id=plant, item_id=product["code"])
+        for name in ("corrected by the planner", template["name"]):
+            user.call("product.template", "write", [template["id"]], {"name": name})
+            await eventually(lambda name=name: stub.GetItem(request).item.description == name, within=90)
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_what_the_erp_offers_no_longer_is_retired_until_it_does_again(
+    local_system: LocalSystem, plant: str
+) -> None:
+    user, product = component_of(local_system, plant)
+    with master_data(local_system) as stub:
+        request = messages.GetItemRequest(plant_id=plant, item_id=product["code"])
+        named = messages.GetForeignIdRequest(
+            plant_id=plant, entity_type=ITEM, source_system=f"erp-{plant}", foreign_id=str(product["id"])
+        )
+        await eventually(lambda: stub.GetForeignId(named).foreign_id.entity_id == product["code"], within=90)
+        for is_retired in (True, False):
+            offer(user, product["id"], is_active=not is_retired)
+            await eventually(lambda wanted=is_retired: stub.GetItem(request).item.is_retired is wanted, within=90)
+
+
+async def test_a_round_says_what_it_found(local_system: LocalSystem) -> None:
+    connection = await nats.connect(f"nats://127.0.0.1:{local_system.ports['nats']}")
+    found: list[MasterDataSynchronised] = []
+    try:
+        subscription = await connection.jetstream().subscribe("isthmus.aachen.gateway.>", ordered_consumer=True)
+        async for message in subscription.messages:
+            envelope = Envelope.FromString(message.data)
+            told = MasterDataSynchronised()
+            if envelope.data.Unpack(told):
+                found.append(told)
+                break
+    finally:
+        await connection.close()
+    assert found[0].partner_id == "erp-aachen"
+    assert found[0].listed_count >= 5  # product, components, bill, routing
+    assert (found[0].retired_count, found[0].refused_count, found[0].faulty_count) == (0, 0, 0)
