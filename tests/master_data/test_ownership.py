@@ -65,6 +65,16 @@ def test_the_most_specific_rule_decides() -> None:
     assert owner_of([None] * 4) == ""
 
 
+def test_an_item_is_retired_by_its_owner_and_by_nobody_else() -> None:
+    gone = replace(PUMP, is_retired=True, version=0)
+    nobody = use_cases.decide_item(seen(STORE, PUMP, ERP_OWNS_ITEMS), wire.RecordItem(MES, gone), NOW)
+    assert [(r.field_name, r.offered) for r in refusals_of(nobody)] == [("is_retired", "true")]
+    owner = use_cases.decide_item(seen(STORE, PUMP, ERP_OWNS_ITEMS), wire.RecordItem(ERP, gone), NOW)
+    assert owner.changed == [replace(PUMP, is_retired=True, version=4)]
+    answers: list[Any] = [nobody.answer, owner.answer]
+    assert [answer.is_changed for answer in answers] == [False, True]
+
+
 def test_what_the_writer_owns_is_applied_and_the_rest_is_refused_with_both_values() -> None:
     decision = use_cases.decide_item(seen(STORE, PUMP, ERP_OWNS_ITEMS, MES_OWNS_TRACKING), OFFER, NOW)
     assert decision.changed[0] == replace(PUMP, is_lot_tracked=False, version=4)
