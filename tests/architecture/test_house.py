@@ -35,6 +35,17 @@ def parsed() -> list[tuple[Path, ast.Module]]:
     return [(path, ast.parse(path.read_text())) for path in tracked("*.py")]
 
 
+def test_no_test_stands_in_a_class_for_pytest_would_not_run_it() -> None:
+    classes = [
+        f"{path}: {node.name}"
+        for path, tree in parsed()
+        if path.is_relative_to(ROOT / "tests")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(getattr(part, "name", "").startswith("test_") for part in node.body)
+    ]
+    assert classes == []
+
+
 def test_no_file_and_no_function_is_longer_than_a_reader_likes() -> None:
     for path, tree in parsed():
         assert len(path.read_text().splitlines()) <= FILE_MOST, path

@@ -122,7 +122,7 @@ class Hub:
             process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes.values():
-            process.wait(20)
+            process.wait(60)
 
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")
