@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from isthmus.production.v1 import production_service_pb2 as messages
 from isthmus.production.v1.work_order_pb2 import WorkOrder as WorkOrderMessage
@@ -11,6 +12,7 @@ from servicekit import paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from services.production import line_wire, wire
+from services.production.domain.confirmation import Confirmation
 from services.production.domain.line import Line, hold_reasons
 from services.production.domain.work_order import WorkOrder
 from services.production.store import COMPONENTS, CONFIRMATIONS, LINES, OPERATIONS, WORK_ORDERS
@@ -113,14 +115,36 @@ def list_work_orders(tx: Tx, request: messages.ListWorkOrdersRequest) -> message
 
 
 def list_confirmations(tx: Tx, request: messages.ListConfirmationsRequest) -> messages.ListConfirmationsResponse:
+    if not request.work_order_id:
+        return _confirmations_of_plant(tx, request)
     most = paging.size(request)
     number, confirmation_id = paging.after(request) or [-1, ""]
     found = CONFIRMATIONS.select(
         tx,
         "work_order_id = ? AND (booking_number, confirmation_id) > (?, ?) "
-        "ORDER BY booking_number, confirmation_id LIMIT ?",
-        (request.work_order_id, number, confirmation_id, most),
+        "AND (? = '' OR plant_id = ?) ORDER BY booking_number, confirmation_id LIMIT ?",
+        (request.work_order_id, number, confirmation_id, request.plant_id, request.plant_id, most),
     )
     last = [found[-1].booking_number, found[-1].confirmation_id] if len(found) == most else None
-    said = [wire.confirmation_message(confirmation) for confirmation in found]
+    return _confirmations(request, found, last)
+
+
+def _confirmations_of_plant(tx: Tx, request: messages.ListConfirmationsRequest) -> messages.ListConfirmationsResponse:
+    most = paging.size(request)
+    order_id, number, confirmation_id = paging.after(request) or ["", -1, ""]
+    found = CONFIRMATIONS.select(
+        tx,
+        "(? = '' OR plant_id = ?) AND (work_order_id, booking_number, confirmation_id) > (?, ?, ?) "
+        "ORDER BY work_order_id, booking_number, confirmation_id LIMIT ?",
+        (request.plant_id, request.plant_id, order_id, number, confirmation_id, most),
+    )
+    end = found[-1] if len(found) == most else None
+    last = [end.work_order_id, end.booking_number, end.confirmation_id] if end is not None else None
+    return _confirmations(request, found, last)
+
+
+def _confirmations(
+    request: messages.ListConfirmationsRequest, found: Sequence[Confirmation], last: list[Any] | None
+) -> messages.ListConfirmationsResponse:
+    said = [wire.listed_confirmation_message(confirmation) for confirmation in found]
     return messages.ListConfirmationsResponse(confirmations=said, next_page_token=paging.token(request, last))

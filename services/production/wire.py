@@ -363,6 +363,13 @@ def confirmation_message(confirmation: Confirmation) -> confirmation_pb2.Confirm
     )
 
 
+def listed_confirmation_message(confirmation: Confirmation) -> confirmation_pb2.Confirmation:
+    """As lists show it: with the document that it was booked from."""
+    message = confirmation_message(confirmation)
+    message.document_key.CopyFrom(key_message(confirmation.business_key))
+    return message
+
+
 def _scrap_message(scrap: Scrap) -> confirmation_pb2.Scrap:
     return confirmation_pb2.Scrap(quantity=quantity_message(scrap.quantity), reason_code=scrap.reason_code)
 

@@ -87,6 +87,22 @@ def grpc_code(outcome: ConfirmationOutcome) -> grpc.StatusCode:
     return next(code for code in grpc.StatusCode if code.value[0] == outcome.refusal.code)
 
 
+async def test_confirmations_of_a_plant_are_listed_page_by_page_with_their_documents(calls: Calls) -> None:
+    orders = sorted([await a_released_order(calls, "5") for _ in range(2)])
+    said = [document for order_id in orders for document in documents(order_id, 2)]
+    imported(calls, said)
+    request, found = ListConfirmationsRequest(plant_id="aachen", page_size=3), []
+    while True:
+        page = calls.production.ListConfirmations(request, timeout=DEADLINE)
+        found += [one for one in page.confirmations if one.work_order_id in orders]
+        if not (token := page.next_page_token):
+            break
+        request.page_token = token
+    assert [one.document_key for one in found] == [document.business_key for document in said]
+    none = calls.production.ListConfirmations(ListConfirmationsRequest(plant_id="nowhere"), timeout=DEADLINE)
+    assert not none.confirmations
+
+
 async def test_a_stream_sent_again_has_the_same_answers_in_the_same_order(calls: Calls) -> None:
     order_id = await a_released_order(calls, "1000")
     said = [documents(order_id, 100) for _ in range(4)]

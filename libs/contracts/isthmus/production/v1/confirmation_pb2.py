@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(isthmus/production/v1/confirmation.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\"\xc8\x04\n\x0c\x43onfirmation\x12 \n\x0f\x63onfirmation_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12 \n\rwork_order_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12#\n\x12operation_sequence\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12:\n\rgood_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x06scraps\x18\x06 \x03(\x0b\x32\x1c.isthmus.production.v1.ScrapB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x32\n\x0flabour_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n\x0c\x63onsumptions\x18\x08 \x03(\x0b\x32\".isthmus.production.v1.ConsumptionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x1e\n\routput_lot_id\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x36\n\noccur_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0boperator_id\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08is_final\x18\x0c \x01(\x08\x12\x19\n\x08shift_id\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x13\n\x0bis_reversed\x18\x0e \x01(\x08\"^\n\x05Scrap\x12\x35\n\x08quantity\x18\x01 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0breason_code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"y\n\x0b\x43onsumption\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(isthmus/production/v1/confirmation.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\"\xfe\x04\n\x0c\x43onfirmation\x12 \n\x0f\x63onfirmation_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12 \n\rwork_order_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12#\n\x12operation_sequence\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12:\n\rgood_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\x06scraps\x18\x06 \x03(\x0b\x32\x1c.isthmus.production.v1.ScrapB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x32\n\x0flabour_duration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n\x0c\x63onsumptions\x18\x08 \x03(\x0b\x32\".isthmus.production.v1.ConsumptionB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x12\x1e\n\routput_lot_id\x18\t \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x36\n\noccur_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x0boperator_id\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x10\n\x08is_final\x18\x0c \x01(\x08\x12\x19\n\x08shift_id\x18\r \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x13\n\x0bis_reversed\x18\x0e \x01(\x08\x12\x34\n\x0c\x64ocument_key\x18\x0f \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\"^\n\x05Scrap\x12\x35\n\x08quantity\x18\x01 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0breason_code\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"y\n\x0b\x43onsumption\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,10 +68,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSUMPTION'].fields_by_name['lot_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_CONSUMPTION'].fields_by_name['quantity']._loaded_options = None
   _globals['_CONSUMPTION'].fields_by_name['quantity']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_CONFIRMATION']._serialized_start=196
-  _globals['_CONFIRMATION']._serialized_end=780
-  _globals['_SCRAP']._serialized_start=782
-  _globals['_SCRAP']._serialized_end=876
-  _globals['_CONSUMPTION']._serialized_start=878
-  _globals['_CONSUMPTION']._serialized_end=999
+  _globals['_CONFIRMATION']._serialized_start=234
+  _globals['_CONFIRMATION']._serialized_end=872
+  _globals['_SCRAP']._serialized_start=874
+  _globals['_SCRAP']._serialized_end=968
+  _globals['_CONSUMPTION']._serialized_start=970
+  _globals['_CONSUMPTION']._serialized_end=1091
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 import builtins as _builtins
 import sys
@@ -41,6 +42,7 @@ class Confirmation(_message.Message):
     IS_FINAL_FIELD_NUMBER: _builtins.int
     SHIFT_ID_FIELD_NUMBER: _builtins.int
     IS_REVERSED_FIELD_NUMBER: _builtins.int
+    DOCUMENT_KEY_FIELD_NUMBER: _builtins.int
     confirmation_id: _builtins.str
     """Set by us: hash of the business key."""
     plant_id: _builtins.str
@@ -72,6 +74,10 @@ class Confirmation(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it was done, by the plant's clock. At most 5 minutes ahead of ours."""
 
+    @_builtins.property
+    def document_key(self) -> _business_key_pb2.BusinessKey:
+        """Set by us in lists: key of the document that it was booked from."""
+
     def __init__(
         self,
         *,
@@ -89,10 +95,11 @@ class Confirmation(_message.Message):
         is_final: _builtins.bool = ...,
         shift_id: _builtins.str = ...,
         is_reversed: _builtins.bool = ...,
+        document_key: _business_key_pb2.BusinessKey | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["good_quantity", b"good_quantity", "labour_duration", b"labour_duration", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document_key", b"document_key", "good_quantity", b"good_quantity", "labour_duration", b"labour_duration", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_id", b"confirmation_id", "consumptions", b"consumptions", "good_quantity", b"good_quantity", "is_final", b"is_final", "is_reversed", b"is_reversed", "labour_duration", b"labour_duration", "occur_time", b"occur_time", "operation_sequence", b"operation_sequence", "operator_id", b"operator_id", "output_lot_id", b"output_lot_id", "plant_id", b"plant_id", "scraps", b"scraps", "shift_id", b"shift_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_id", b"confirmation_id", "consumptions", b"consumptions", "document_key", b"document_key", "good_quantity", b"good_quantity", "is_final", b"is_final", "is_reversed", b"is_reversed", "labour_duration", b"labour_duration", "occur_time", b"occur_time", "operation_sequence", b"operation_sequence", "operator_id", b"operator_id", "output_lot_id", b"output_lot_id", "plant_id", b"plant_id", "scraps", b"scraps", "shift_id", b"shift_id", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

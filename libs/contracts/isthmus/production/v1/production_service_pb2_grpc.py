@@ -168,7 +168,8 @@ class ProductionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConfirmations(self, request, context):
-        """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID.
+        """Lists the confirmations of a work order in booking order, or of all work orders of a plant, order by order.
+        Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -76,7 +76,9 @@ class ProductionServiceStub:
     ListWorkOrders: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ListWorkOrdersRequest, _production_service_pb2.ListWorkOrdersResponse]
     """Lists work orders, newest release first. Errors: PAGE_TOKEN_INVALID."""
     ListConfirmations: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ListConfirmationsRequest, _production_service_pb2.ListConfirmationsResponse]
-    """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+    """Lists the confirmations of a work order in booking order, or of all work orders of a plant, order by order.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ListLines: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ListLinesRequest, _production_service_pb2.ListLinesResponse]
     """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID."""
 
@@ -128,7 +130,9 @@ class ProductionServiceAsyncStub(ProductionServiceStub):
     ListWorkOrders: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ListWorkOrdersRequest, _production_service_pb2.ListWorkOrdersResponse]  # type: ignore[assignment]
     """Lists work orders, newest release first. Errors: PAGE_TOKEN_INVALID."""
     ListConfirmations: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ListConfirmationsRequest, _production_service_pb2.ListConfirmationsResponse]  # type: ignore[assignment]
-    """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+    """Lists the confirmations of a work order in booking order, or of all work orders of a plant, order by order.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ListLines: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ListLinesRequest, _production_service_pb2.ListLinesResponse]  # type: ignore[assignment]
     """Lists a plant's lines with what blocks them, by id. Errors: PAGE_TOKEN_INVALID."""
 
@@ -231,7 +235,9 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _production_service_pb2.ListConfirmationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_production_service_pb2.ListConfirmationsResponse, _abc.Awaitable[_production_service_pb2.ListConfirmationsResponse]]:
-        """Lists the confirmations of a work order in booking order. Errors: PAGE_TOKEN_INVALID."""
+        """Lists the confirmations of a work order in booking order, or of all work orders of a plant, order by order.
+        Errors: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListLines(
