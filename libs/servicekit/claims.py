@@ -111,6 +111,17 @@ def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes],
     return {claim.id: claim for claim in found}
 
 
+def times(tx: Tx, wanted: Iterable[tuple[str, BusinessKey]]) -> dict[tuple[str, BusinessKey], datetime]:
+    """When documents were taken, by command and key; those that were not are left out."""
+    ids = {f"{command}:{key_hash(key).hex()}": (command, key) for command, key in wanted}
+    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+    rows = tx.rows(
+        f"SELECT claim_id, claim_time FROM claims WHERE claim_id IN (SELECT value FROM {source})",
+        (json.dumps(sorted(ids)),),
+    )
+    return {ids[row[0]]: clock.instant(row[1]) for row in rows}
+
+
 def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
     """Take the keys. One that was taken meanwhile fails the transaction (Again)."""
     tx.many(

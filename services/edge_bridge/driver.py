@@ -28,6 +28,9 @@ class MesDriver(Protocol):
     async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
         """Records after a position, each with the position behind it. Raises DriverAway."""
 
+    async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
+        """What it has after a position, read before or not; positions are whole numbers that rise. Raises DriverAway."""
+
     async def mark_read(self, record: PlantRecord) -> None:
         """The record is on our disk; sources that keep a flag get it now. Raises DriverAway."""
 

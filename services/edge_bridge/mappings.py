@@ -205,6 +205,27 @@ def batch_mes(record: PlantRecord, plant_id: str, *, is_late: bool) -> Report:
     )
 
 
+DOCUMENT_FIELDS = {"rest_mes": "meldung", "batch_mes": "record"}  # of others the record's own id
+ORDER_FIELDS = ("auftrag", "MES_NO", "batch")  # where a record names the MES's order
+
+
+def document_number(record: PlantRecord, driver: str) -> str:
+    """The MES's number of a record, also if the rest of it can't be read."""
+    wanted = DOCUMENT_FIELDS.get(driver, "")
+    return next((field.value for field in record.fields if field.name == wanted and field.value), record.record_id)
+
+
+def order_number(record: PlantRecord) -> str:
+    """The MES's order that a record names, also if the rest of it can't be read; empty: none."""
+    fields = {field.name: field.value for field in record.fields}
+    return next((fields[name] for name in ORDER_FIELDS if fields.get(name)), "")
+
+
+def lane_key(record: PlantRecord) -> str:
+    """What a record of the MES is kept in order by until we know its work order."""
+    return f"mes:{order_number(record) or record.record_id}"
+
+
 MAPPINGS: Mapping[str, Callable[..., Report]] = {
     "rest_mes": rest_mes,
     "staging_mes": staging_mes,

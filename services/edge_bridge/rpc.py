@@ -7,7 +7,7 @@ from typing import Any
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceServicer
 from servicekit import clock
 from servicekit.run import Kit
-from services.edge_bridge import queries, use_cases, wire
+from services.edge_bridge import books, queries, use_cases, wire
 from services.edge_bridge.driver import Connectors
 
 
@@ -30,3 +30,7 @@ class EdgeService(EdgeServiceServicer):
         return await self._kit.database.read(
             lambda tx: queries.edge_status(tx, plant_id, health, telemetry, is_linked=is_linked)
         )
+
+    async def ListMesConfirmations(self, request: Any, context: Any) -> Any:
+        plant_id = self._kit.settings.plant_id
+        return await books.list_mes_confirmations(self._kit.database, self._connectors.mes, plant_id, request)

@@ -31,6 +31,7 @@ from services.edge_bridge.driver import (
     Sheet,
     SignalDriver,
 )
+from services.edge_bridge.mappings import lane_key, order_number
 from services.edge_bridge.signal_map import SignalMap
 from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MACHINES
 from services.edge_bridge.telemetry import Telemetry, TelemetryRules
@@ -41,20 +42,19 @@ ASK_SECONDS = 1.0  # how often open questions are put to the historian
 READS_MOST = 200  # questions of one round
 TOGETHER_MOST = 128  # observations of one transaction
 PAUSES = (0.5, 1.0, 2.0, 4.0)
-ORDER_FIELDS = ("auftrag", "MES_NO")  # where a record names the MES's order
 
 
 def envelope_of(record: PlantRecord, plant_id: str, *, is_late: bool, order_key: str = "") -> Envelope:
     """A record as a fact of its own source: the same record read again is the same fact."""
     fields = {field.name: field.value for field in record.fields}
-    number = next((fields[name] for name in ORDER_FIELDS if fields.get(name)), record.record_id)
+    number = order_number(record) or record.record_id
     content = "|".join(
         [record.connector_id, record.feed, record.record_id, *(f"{k}={v}" for k, v in sorted(fields.items()))]
     )
     envelope = Envelope(
         event_id=hashlib.sha256(content.encode()).hexdigest()[:32],
         plant_id=plant_id,
-        order_key=order_key or f"mes:{number}",
+        order_key=order_key or lane_key(record),
         subject_id=record.record_id,
         correlation_id=order_key or number,
         is_late=is_late,

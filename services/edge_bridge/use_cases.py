@@ -17,9 +17,9 @@ from services.edge_bridge.domain.machine import Machine
 from services.edge_bridge.domain.plant_order import (
     Feed,
     MesNumber,
-    PlantMismatch,
     PlantOrder,
     RecordOrderUnknown,
+    require_plant,
 )
 from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
@@ -88,8 +88,7 @@ def _reported_order(seen: Seen, command: wire.ReportConfirmation | wire.ReportRe
         if number is None:
             raise RecordOrderUnknown(order_number=command.mes_order_number, record=command.business_key)
         order = seen.one(PLANT_ORDERS.key(number.work_order_id))
-    if order.plant_id != command.plant_id:
-        raise PlantMismatch(plant_id=command.plant_id, bridge_plant_id=order.plant_id)
+    require_plant(command.plant_id, order.plant_id)
     return order
 
 

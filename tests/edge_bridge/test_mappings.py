@@ -15,7 +15,7 @@ from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit.domain import BusinessKey, Quantity
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
 from services.edge_bridge.lims_map import load_map
-from services.edge_bridge.mappings import batch_mes, lab_result, rest_mes, staging_mes
+from services.edge_bridge.mappings import batch_mes, document_number, lab_result, lane_key, rest_mes, staging_mes
 from services.edge_bridge.wire import ReportConfirmation, ReportReversal
 
 READ_TIME = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -113,6 +113,21 @@ def test_a_voided_record_of_a_batch_takes_its_confirmation_back() -> None:
     assert isinstance(said, ReportReversal)
     assert said.confirmation_key == BusinessKey("mes-ghent", "confirmation", "R-000005")
     assert said.reversal_reason == "scale drifted"
+
+
+@pytest.mark.parametrize(
+    ("driver", "fields", "document", "lane"),
+    [
+        ("rest_mes", REPORT, "M-000003", "mes:FA-000001"),
+        ("staging_mes", ROW, "7-abc", "mes:Z40001"),
+        ("batch_mes", PHASE, "R-000005", "mes:B26-0001"),
+    ],
+)
+def test_document_and_lane_of_a_record_are_known_also_if_the_rest_is_not(
+    driver: str, fields: dict[str, str], document: str, lane: str
+) -> None:
+    record = a_record({**fields, "gut": "O", "GOOD": "O", "good": "O"})
+    assert (document_number(record, driver), lane_key(record)) == (document, lane)
 
 
 def test_a_staging_row_is_a_confirmation_at_the_time_of_reading() -> None:

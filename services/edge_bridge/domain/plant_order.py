@@ -19,6 +19,18 @@ class PlantMismatch(DomainError):
     reason, kind = "PLANT_MISMATCH", Kind.FORBIDDEN
 
 
+def require_plant(plant_id: str, bridge_plant_id: str) -> None:
+    """Raises PlantMismatch."""
+    if plant_id != bridge_plant_id:
+        raise PlantMismatch(plant_id=plant_id, bridge_plant_id=bridge_plant_id)
+
+
+class MesAway(DomainError):
+    """The plant's MES does not answer, or not in its own words."""
+
+    reason, kind = "MES_AWAY", Kind.AWAY
+
+
 class RecordOrderUnknown(DomainError):
     """The order number of a plant record belongs to no work order of ours."""
 

@@ -51,7 +51,11 @@ class BatchMes:
         self.http = client(url)
 
     async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
-        found = await page_of(self.http, "/records", "records", after=position or "0", limit=str(PAGE))
+        return await self.booked(position, PAGE)
+
+    async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
+        """The batch record is never emptied: it is the executive's book."""
+        found = await page_of(self.http, "/records", "records", after=position or "0", limit=str(most))
         numbered = [(str(record["seq"]), record) for record in found]
         return [(record_of(self.connector_id, FEED, at, record, ("seq",)), at) for at, record in numbered]
 

@@ -63,7 +63,11 @@ class RestMes:
         self.http = client(url)
 
     async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
-        found = await page_of(self.http, "/api/meldungen", "meldungen", nach=position or "0", max=str(PAGE))
+        return await self.booked(position, PAGE)
+
+    async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
+        """The feed is never emptied: it is the MES's book of reports."""
+        found = await page_of(self.http, "/api/meldungen", "meldungen", nach=position or "0", max=str(most))
         numbered = [(str(report["lfd"]), report) for report in found]
         return [(record_of(self.connector_id, FEED, at, report, OF_FEED), at) for at, report in numbered]
 

@@ -23,6 +23,7 @@ UNITS = {"C62": "KS", "KGM": "KG"}
 SETTLE = timedelta(seconds=15)
 TAKEN_WITHIN = 5.0  # seconds in which the MES usually takes a row
 FEED = "CONFIRM_OUT"
+PAGE = 100
 FIELDS = (
     "MES_NO",
     "OP_NO",
@@ -73,14 +74,21 @@ class StagingMes:
         self._tables = Tables(path)
 
     async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
+        return await self._rows("STATUS = 'N' ORDER BY ROW_ID LIMIT ?", (PAGE,))
+
+    async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
+        """All rows of its table, whatever their status."""
+        return await self._rows("ROW_ID > ? ORDER BY ROW_ID LIMIT ?", (int(position or 0), most))
+
+    async def _rows(self, which: str, values: tuple[int, ...]) -> list[tuple[PlantRecord, str]]:
+        def read(connection: sqlite3.Connection) -> list[tuple[PlantRecord, str]]:
+            rows = connection.execute(f"SELECT * FROM CONFIRM_OUT WHERE {which}", values).fetchall()
+            return [(self._record(connection, row), str(row["ROW_ID"])) for row in rows]
+
         try:
-            return await self._tables.run(self._read)
+            return await self._tables.run(read)
         except sqlite3.Error as error:
             raise DriverAway(str(error)) from error
-
-    def _read(self, connection: sqlite3.Connection) -> list[tuple[PlantRecord, str]]:
-        rows = connection.execute("SELECT * FROM CONFIRM_OUT WHERE STATUS = 'N' ORDER BY ROW_ID LIMIT 100").fetchall()
-        return [(self._record(connection, row), str(row["ROW_ID"])) for row in rows]
 
     def _record(self, connection: sqlite3.Connection, row: sqlite3.Row) -> PlantRecord:
         parts = self._parts(connection, row["ROW_ID"])

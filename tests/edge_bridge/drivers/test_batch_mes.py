@@ -125,6 +125,8 @@ async def test_the_batch_record_is_read_phase_by_phase_from_where_we_were(execut
     ]
     assert (str(discharge.good), discharge.output_lot_id, discharge.is_final) == ("1185 KGM", "R-0001", True)
     assert [record.record_id for record, _ in await mes.records("1")] == ["2"]
+    assert [position for _, position in await mes.booked("", 1)] == ["1"]
+    assert [record.record_id for record, _ in await mes.booked("1", 500)] == ["2"]
 
 
 async def test_an_executive_that_is_away_is_said_to_be(executive: Executive, mes: BatchMes) -> None:

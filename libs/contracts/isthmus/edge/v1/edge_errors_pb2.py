@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/edge/v1/edge_errors.proto\x12\x0fisthmus.edge.v1*\x8b\x02\n\x0f\x45\x64geErrorReason\x12!\n\x1d\x45\x44GE_ERROR_REASON_UNSPECIFIED\x10\x00\x12$\n EDGE_ERROR_REASON_PLANT_MISMATCH\x10\x01\x12(\n$EDGE_ERROR_REASON_WORK_ORDER_UNKNOWN\x10\x02\x12*\n&EDGE_ERROR_REASON_RECORD_FIELD_MISSING\x10\x03\x12-\n)EDGE_ERROR_REASON_RECORD_FIELD_UNREADABLE\x10\x04\x12*\n&EDGE_ERROR_REASON_RECORD_ORDER_UNKNOWN\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/edge/v1/edge_errors.proto\x12\x0fisthmus.edge.v1*\xab\x02\n\x0f\x45\x64geErrorReason\x12!\n\x1d\x45\x44GE_ERROR_REASON_UNSPECIFIED\x10\x00\x12$\n EDGE_ERROR_REASON_PLANT_MISMATCH\x10\x01\x12(\n$EDGE_ERROR_REASON_WORK_ORDER_UNKNOWN\x10\x02\x12*\n&EDGE_ERROR_REASON_RECORD_FIELD_MISSING\x10\x03\x12-\n)EDGE_ERROR_REASON_RECORD_FIELD_UNREADABLE\x10\x04\x12*\n&EDGE_ERROR_REASON_RECORD_ORDER_UNKNOWN\x10\x05\x12\x1e\n\x1a\x45\x44GE_ERROR_REASON_MES_AWAY\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.edge.v1.edge_errors
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EDGEERRORREASON']._serialized_start=55
-  _globals['_EDGEERRORREASON']._serialized_end=322
+  _globals['_EDGEERRORREASON']._serialized_end=354
 # @@protoc_insertion_point(module_scope)

@@ -33,6 +33,8 @@ class _EdgeErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EdgeE
     """A plant record's field is not what its mapping expects. Metadata: connector_id, record_id, field, value."""
     EDGE_ERROR_REASON_RECORD_ORDER_UNKNOWN: _EdgeErrorReason.ValueType  # 5
     """The order number of a plant record belongs to no order of ours. Metadata: connector_id, record_id, order_number."""
+    EDGE_ERROR_REASON_MES_AWAY: _EdgeErrorReason.ValueType  # 6
+    """The plant's MES does not answer, or not in its own words. Metadata: connector_id, text. Try again later."""
 
 class EdgeErrorReason(_EdgeErrorReason, metaclass=_EdgeErrorReasonEnumTypeWrapper):
     """Reasons that the edge bridge gives. ErrorInfo.domain is "edge_bridge.isthmus"."""
@@ -48,4 +50,6 @@ EDGE_ERROR_REASON_RECORD_FIELD_UNREADABLE: EdgeErrorReason.ValueType  # 4
 """A plant record's field is not what its mapping expects. Metadata: connector_id, record_id, field, value."""
 EDGE_ERROR_REASON_RECORD_ORDER_UNKNOWN: EdgeErrorReason.ValueType  # 5
 """The order number of a plant record belongs to no order of ours. Metadata: connector_id, record_id, order_number."""
+EDGE_ERROR_REASON_MES_AWAY: EdgeErrorReason.ValueType  # 6
+"""The plant's MES does not answer, or not in its own words. Metadata: connector_id, text. Try again later."""
 Global___EdgeErrorReason: _TypeAlias = EdgeErrorReason  # noqa: Y015

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
+from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.production.v1 import confirmation_pb2 as isthmus_dot_production_dot_v1_dot_confirmation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"isthmus/edge/v1/edge_service.proto\x12\x0fisthmus.edge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a(isthmus/production/v1/confirmation.proto\"\x9a\x01\n\x17\x43onfirmOperationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x0c\x63onfirmation\x18\x02 \x01(\x0b\x32#.isthmus.production.v1.ConfirmationB\x06\xbaH\x03\xc8\x01\x01\"g\n\x18\x43onfirmOperationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8f\x02\n\x1aReverseConfirmationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12 \n\rwork_order_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12@\n\x10\x63onfirmation_key\x18\x04 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0freversal_reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"A\n\x1bReverseConfirmationResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x16\n\x14GetEdgeStatusRequest\"\x81\x02\n\x15GetEdgeStatusResponse\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x11\n\tis_linked\x18\x02 \x01(\x08\x12\x15\n\rbacklog_count\x18\x03 \x01(\x03\x12\x37\n\x13oldest_backlog_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nconnectors\x18\x05 \x03(\x0b\x32 .isthmus.edge.v1.ConnectorStatus\x12\x1c\n\x14telemetry_sent_count\x18\x06 \x01(\x03\x12\x1f\n\x17telemetry_dropped_count\x18\x07 \x01(\x03\"\x97\x01\n\x0f\x43onnectorStatus\x12\x14\n\x0c\x63onnector_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x14\n\x0cis_connected\x18\x03 \x01(\x08\x12\x34\n\x10last_record_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x05 \x01(\t2\xc8\x02\n\x0b\x45\x64geService\x12g\n\x10\x43onfirmOperation\x12(.isthmus.edge.v1.ConfirmOperationRequest\x1a).isthmus.edge.v1.ConfirmOperationResponse\x12p\n\x13ReverseConfirmation\x12+.isthmus.edge.v1.ReverseConfirmationRequest\x1a,.isthmus.edge.v1.ReverseConfirmationResponse\x12^\n\rGetEdgeStatus\x12%.isthmus.edge.v1.GetEdgeStatusRequest\x1a&.isthmus.edge.v1.GetEdgeStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"isthmus/edge/v1/edge_service.proto\x12\x0fisthmus.edge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a(isthmus/production/v1/confirmation.proto\"\x9a\x01\n\x17\x43onfirmOperationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x41\n\x0c\x63onfirmation\x18\x02 \x01(\x0b\x32#.isthmus.production.v1.ConfirmationB\x06\xbaH\x03\xc8\x01\x01\"g\n\x18\x43onfirmOperationResponse\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8f\x02\n\x1aReverseConfirmationRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12 \n\rwork_order_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12@\n\x10\x63onfirmation_key\x18\x04 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0freversal_reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"A\n\x1bReverseConfirmationResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x08\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x16\n\x14GetEdgeStatusRequest\"\x81\x02\n\x15GetEdgeStatusResponse\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x11\n\tis_linked\x18\x02 \x01(\x08\x12\x15\n\rbacklog_count\x18\x03 \x01(\x03\x12\x37\n\x13oldest_backlog_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\nconnectors\x18\x05 \x03(\x0b\x32 .isthmus.edge.v1.ConnectorStatus\x12\x1c\n\x14telemetry_sent_count\x18\x06 \x01(\x03\x12\x1f\n\x17telemetry_dropped_count\x18\x07 \x01(\x03\"\x97\x01\n\x0f\x43onnectorStatus\x12\x14\n\x0c\x63onnector_id\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x14\n\x0cis_connected\x18\x03 \x01(\x08\x12\x34\n\x10last_record_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x05 \x01(\t\"\x83\x01\n\x1bListMesConfirmationsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"p\n\x1cListMesConfirmationsResponse\x12\x37\n\rconfirmations\x18\x01 \x03(\x0b\x32 .isthmus.edge.v1.MesConfirmation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xed\x02\n\x0fMesConfirmation\x12\x17\n\x0f\x64ocument_number\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10mes_order_number\x18\x03 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x04 \x01(\x05\x12\x32\n\rgood_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\x0escrap_quantity\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12 \n\x18reversed_document_number\x18\x07 \x01(\t\x12-\n\ttake_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08lane_key\x18\t \x01(\t\x12\x17\n\x0funreadable_text\x18\n \x01(\t\x12\x0f\n\x07is_read\x18\x0b \x01(\x08\x32\xbd\x03\n\x0b\x45\x64geService\x12g\n\x10\x43onfirmOperation\x12(.isthmus.edge.v1.ConfirmOperationRequest\x1a).isthmus.edge.v1.ConfirmOperationResponse\x12p\n\x13ReverseConfirmation\x12+.isthmus.edge.v1.ReverseConfirmationRequest\x1a,.isthmus.edge.v1.ReverseConfirmationResponse\x12^\n\rGetEdgeStatus\x12%.isthmus.edge.v1.GetEdgeStatusRequest\x1a&.isthmus.edge.v1.GetEdgeStatusResponse\x12s\n\x14ListMesConfirmations\x12,.isthmus.edge.v1.ListMesConfirmationsRequest\x1a-.isthmus.edge.v1.ListMesConfirmationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,20 +50,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVERSECONFIRMATIONREQUEST'].fields_by_name['confirmation_key']._serialized_options = b'\272H\003\310\001\001'
   _globals['_REVERSECONFIRMATIONREQUEST'].fields_by_name['reversal_reason']._loaded_options = None
   _globals['_REVERSECONFIRMATIONREQUEST'].fields_by_name['reversal_reason']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
-  _globals['_CONFIRMOPERATIONREQUEST']._serialized_start=198
-  _globals['_CONFIRMOPERATIONREQUEST']._serialized_end=352
-  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_start=354
-  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_end=457
-  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_start=460
-  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_end=731
-  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_start=733
-  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_end=798
-  _globals['_GETEDGESTATUSREQUEST']._serialized_start=800
-  _globals['_GETEDGESTATUSREQUEST']._serialized_end=822
-  _globals['_GETEDGESTATUSRESPONSE']._serialized_start=825
-  _globals['_GETEDGESTATUSRESPONSE']._serialized_end=1082
-  _globals['_CONNECTORSTATUS']._serialized_start=1085
-  _globals['_CONNECTORSTATUS']._serialized_end=1236
-  _globals['_EDGESERVICE']._serialized_start=1239
-  _globals['_EDGESERVICE']._serialized_end=1567
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMESCONFIRMATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_CONFIRMOPERATIONREQUEST']._serialized_start=232
+  _globals['_CONFIRMOPERATIONREQUEST']._serialized_end=386
+  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_start=388
+  _globals['_CONFIRMOPERATIONRESPONSE']._serialized_end=491
+  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_start=494
+  _globals['_REVERSECONFIRMATIONREQUEST']._serialized_end=765
+  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_start=767
+  _globals['_REVERSECONFIRMATIONRESPONSE']._serialized_end=832
+  _globals['_GETEDGESTATUSREQUEST']._serialized_start=834
+  _globals['_GETEDGESTATUSREQUEST']._serialized_end=856
+  _globals['_GETEDGESTATUSRESPONSE']._serialized_start=859
+  _globals['_GETEDGESTATUSRESPONSE']._serialized_end=1116
+  _globals['_CONNECTORSTATUS']._serialized_start=1119
+  _globals['_CONNECTORSTATUS']._serialized_end=1270
+  _globals['_LISTMESCONFIRMATIONSREQUEST']._serialized_start=1273
+  _globals['_LISTMESCONFIRMATIONSREQUEST']._serialized_end=1404
+  _globals['_LISTMESCONFIRMATIONSRESPONSE']._serialized_start=1406
+  _globals['_LISTMESCONFIRMATIONSRESPONSE']._serialized_end=1518
+  _globals['_MESCONFIRMATION']._serialized_start=1521
+  _globals['_MESCONFIRMATION']._serialized_end=1886
+  _globals['_EDGESERVICE']._serialized_start=1889
+  _globals['_EDGESERVICE']._serialized_end=2334
 # @@protoc_insertion_point(module_scope)

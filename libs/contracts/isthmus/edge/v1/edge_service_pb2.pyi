@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
+from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.production.v1 import confirmation_pb2 as _confirmation_pb2
 import builtins as _builtins
 import sys
@@ -236,3 +237,126 @@ class ConnectorStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConnectorStatus: _TypeAlias = ConnectorStatus  # noqa: Y015
+
+@_typing.final
+class ListMesConfirmationsRequest(_message.Message):
+    """See ListMesConfirmations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    """The bridge's own plant."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMesConfirmationsRequest: _TypeAlias = ListMesConfirmationsRequest  # noqa: Y015
+
+@_typing.final
+class ListMesConfirmationsResponse(_message.Message):
+    """See ListMesConfirmations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIRMATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def confirmations(self) -> _containers.RepeatedCompositeFieldContainer[Global___MesConfirmation]: ...
+    def __init__(
+        self,
+        *,
+        confirmations: _abc.Iterable[Global___MesConfirmation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmations", b"confirmations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMesConfirmationsResponse: _TypeAlias = ListMesConfirmationsResponse  # noqa: Y015
+
+@_typing.final
+class MesConfirmation(_message.Message):
+    """A report as the MES has it: a confirmation, or the reversal of one that the MES lists elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_NUMBER_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    MES_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    OPERATION_SEQUENCE_FIELD_NUMBER: _builtins.int
+    GOOD_QUANTITY_FIELD_NUMBER: _builtins.int
+    SCRAP_QUANTITY_FIELD_NUMBER: _builtins.int
+    REVERSED_DOCUMENT_NUMBER_FIELD_NUMBER: _builtins.int
+    TAKE_TIME_FIELD_NUMBER: _builtins.int
+    LANE_KEY_FIELD_NUMBER: _builtins.int
+    UNREADABLE_TEXT_FIELD_NUMBER: _builtins.int
+    IS_READ_FIELD_NUMBER: _builtins.int
+    document_number: _builtins.str
+    """The MES's number of the report: document number of the business key that it is booked under. Not unique, for an MES may
+    send a report twice.
+    """
+    work_order_id: _builtins.str
+    """Our id; empty if the MES's order is none that this bridge gave it."""
+    mes_order_number: _builtins.str
+    """The MES's number of the order; empty if the record names none."""
+    operation_sequence: _builtins.int
+    reversed_document_number: _builtins.str
+    """Document number of the confirmation that this report takes back; empty: it is a confirmation itself."""
+    lane_key: _builtins.str
+    """Lane of the bridge that holds the report while it can't be handled."""
+    unreadable_text: _builtins.str
+    """Why the record can't be read; empty: it can."""
+    is_read: _builtins.bool
+    """The bridge has read its feed to here or further. What it has read and neither took nor holds in a lane is not under way."""
+    @_builtins.property
+    def good_quantity(self) -> _quantity_pb2.Quantity:
+        """Absent in a reversal, and where the record can't be read."""
+
+    @_builtins.property
+    def scrap_quantity(self) -> _quantity_pb2.Quantity:
+        """All reasons together; absent where good_quantity is."""
+
+    @_builtins.property
+    def take_time(self) -> _timestamp_pb2.Timestamp:
+        """When the bridge took the report on its disk as a document of ours; absent: not yet."""
+
+    def __init__(
+        self,
+        *,
+        document_number: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        mes_order_number: _builtins.str = ...,
+        operation_sequence: _builtins.int = ...,
+        good_quantity: _quantity_pb2.Quantity | None = ...,
+        scrap_quantity: _quantity_pb2.Quantity | None = ...,
+        reversed_document_number: _builtins.str = ...,
+        take_time: _timestamp_pb2.Timestamp | None = ...,
+        lane_key: _builtins.str = ...,
+        unreadable_text: _builtins.str = ...,
+        is_read: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["good_quantity", b"good_quantity", "scrap_quantity", b"scrap_quantity", "take_time", b"take_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_number", b"document_number", "good_quantity", b"good_quantity", "is_read", b"is_read", "lane_key", b"lane_key", "mes_order_number", b"mes_order_number", "operation_sequence", b"operation_sequence", "reversed_document_number", b"reversed_document_number", "scrap_quantity", b"scrap_quantity", "take_time", b"take_time", "unreadable_text", b"unreadable_text", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MesConfirmation: _TypeAlias = MesConfirmation  # noqa: Y015

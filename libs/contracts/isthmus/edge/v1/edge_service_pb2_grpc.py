@@ -50,6 +50,11 @@ class EdgeServiceStub:
                 request_serializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusRequest.SerializeToString,
                 response_deserializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusResponse.FromString,
                 _registered_method=True)
+        self.ListMesConfirmations = channel.unary_unary(
+                '/isthmus.edge.v1.EdgeService/ListMesConfirmations',
+                request_serializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsResponse.FromString,
+                _registered_method=True)
 
 
 class EdgeServiceServicer:
@@ -81,6 +86,14 @@ class EdgeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMesConfirmations(self, request, context):
+        """Lists what the plant's MES has booked, as it says now, in the order of its feed. Reading it takes nothing into the
+        suite. Errors: PLANT_MISMATCH, MES_AWAY, PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EdgeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -98,6 +111,11 @@ def add_EdgeServiceServicer_to_server(servicer, server):
                     servicer.GetEdgeStatus,
                     request_deserializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusRequest.FromString,
                     response_serializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusResponse.SerializeToString,
+            ),
+            'ListMesConfirmations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMesConfirmations,
+                    request_deserializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsRequest.FromString,
+                    response_serializer=isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +200,33 @@ class EdgeService:
             '/isthmus.edge.v1.EdgeService/GetEdgeStatus',
             isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusRequest.SerializeToString,
             isthmus_dot_edge_dot_v1_dot_edge__service__pb2.GetEdgeStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMesConfirmations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.edge.v1.EdgeService/ListMesConfirmations',
+            isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsRequest.SerializeToString,
+            isthmus_dot_edge_dot_v1_dot_edge__service__pb2.ListMesConfirmationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,10 @@ class EdgeServiceStub:
     """
     GetEdgeStatus: _grpc.UnaryUnaryMultiCallable[_edge_service_pb2.GetEdgeStatusRequest, _edge_service_pb2.GetEdgeStatusResponse]
     """Link, backlog and connectors as they are now."""
+    ListMesConfirmations: _grpc.UnaryUnaryMultiCallable[_edge_service_pb2.ListMesConfirmationsRequest, _edge_service_pb2.ListMesConfirmationsResponse]
+    """Lists what the plant's MES has booked, as it says now, in the order of its feed. Reading it takes nothing into the
+    suite. Errors: PLANT_MISMATCH, MES_AWAY, PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class EdgeServiceAsyncStub(EdgeServiceStub):
@@ -63,6 +67,10 @@ class EdgeServiceAsyncStub(EdgeServiceStub):
     """
     GetEdgeStatus: _aio.UnaryUnaryMultiCallable[_edge_service_pb2.GetEdgeStatusRequest, _edge_service_pb2.GetEdgeStatusResponse]  # type: ignore[assignment]
     """Link, backlog and connectors as they are now."""
+    ListMesConfirmations: _aio.UnaryUnaryMultiCallable[_edge_service_pb2.ListMesConfirmationsRequest, _edge_service_pb2.ListMesConfirmationsResponse]  # type: ignore[assignment]
+    """Lists what the plant's MES has booked, as it says now, in the order of its feed. Reading it takes nothing into the
+    suite. Errors: PLANT_MISMATCH, MES_AWAY, PAGE_TOKEN_INVALID.
+    """
 
 class EdgeServiceServicer(metaclass=_abc_1.ABCMeta):
     """The door in the plant: for apps on the shop floor, and for who looks after the bridge. Works while the link is cut."""
@@ -96,5 +104,15 @@ class EdgeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_edge_service_pb2.GetEdgeStatusResponse, _abc.Awaitable[_edge_service_pb2.GetEdgeStatusResponse]]:
         """Link, backlog and connectors as they are now."""
+
+    @_abc_1.abstractmethod
+    def ListMesConfirmations(
+        self,
+        request: _edge_service_pb2.ListMesConfirmationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_edge_service_pb2.ListMesConfirmationsResponse, _abc.Awaitable[_edge_service_pb2.ListMesConfirmationsResponse]]:
+        """Lists what the plant's MES has booked, as it says now, in the order of its feed. Reading it takes nothing into the
+        suite. Errors: PLANT_MISMATCH, MES_AWAY, PAGE_TOKEN_INVALID.
+        """
 
 def add_EdgeServiceServicer_to_server(servicer: EdgeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
