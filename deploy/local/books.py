@@ -32,11 +32,15 @@ def reconcile(ports: Mapping[str, int], plant: str, *, as_json: bool) -> int:
         ended = _wait(operations, begun.reconciliation_id, is_shown=not as_json)
         wanted = messages.ListStockVariancesRequest(reconciliation_id=ended.reconciliation_id)
         variances = list(pages(operations.ListStockVariances, wanted, "stock_variances"))
+        of_orders = messages.ListOrderVariancesRequest(reconciliation_id=ended.reconciliation_id)
+        orders = list(pages(operations.ListOrderVariances, of_orders, "order_variances"))
     if as_json:
-        told = [json_format.MessageToDict(variance) for variance in variances]
-        typer.echo(json.dumps({"reconciliation": json_format.MessageToDict(ended), "variances": told}, indent=1))
+        told = {"variances": [json_format.MessageToDict(variance) for variance in variances]}
+        told["order_variances"] = [json_format.MessageToDict(variance) for variance in orders]
+        typer.echo(json.dumps({"reconciliation": json_format.MessageToDict(ended), **told}, indent=1))
     else:
         rows = [row for variance in variances for row in _rows(variance)]
+        rows += [row for variance in orders for row in _order_rows(variance)]
         show(rows or [{"plant": plant, "result": "the books agree"}], ended.reconciliation_id, as_json)
         console.print(_summary(ended))
     is_clean = ended.state == reconciliation_pb2.RECONCILIATION_STATE_COMPLETED and not ended.open_variance_count
@@ -64,7 +68,7 @@ def _summary(ended: reconciliation_pb2.Reconciliation) -> str:
         return f"Not compared: {ended.failure_text}"
     books = ", ".join(f"{book.system_id} {book.line_count} lines" for book in ended.read_books)
     told = f"{ended.open_variance_count} need a person, {ended.explained_variance_count} are explained"
-    return f"{ended.compared_count} lots compared ({books}); {told}"
+    return f"{ended.compared_count} lots and operations compared ({books}); {told}"
 
 
 def _rows(variance: reconciliation_pb2.StockVariance) -> list[dict[str, Any]]:
@@ -76,7 +80,7 @@ def _rows(variance: reconciliation_pb2.StockVariance) -> list[dict[str, Any]]:
         {
             **known,
             "document": cause.document_id,
-            "cause": reconciliation_pb2.CauseKind.Name(cause.kind).removeprefix("CAUSE_KIND_").lower(),
+            "cause": _kind(cause),
             "text": cause.text,
         }
         for cause in variance.causes
@@ -85,6 +89,33 @@ def _rows(variance: reconciliation_pb2.StockVariance) -> list[dict[str, Any]]:
         text = f"{_amount(variance.unexplained_quantity)} that no transaction explains"
         rows.append({**known, "document": "", "cause": "unexplained", "text": text})
     return rows
+
+
+def _order_rows(variance: reconciliation_pb2.OrderVariance) -> list[dict[str, Any]]:
+    """A row a report: what production booked of it, and what the MES says."""
+    return [
+        {
+            "system": variance.system_id,
+            "lot": f"{variance.work_order_id} operation {variance.operation_sequence}",
+            "ledger": _done(cause, "booked"),
+            "there": _done(cause, "mes"),
+            "document": cause.document_id,
+            "cause": _kind(cause),
+            "text": cause.text,
+        }
+        for cause in variance.causes
+    ]
+
+
+def _done(cause: reconciliation_pb2.OrderVarianceCause, side: str) -> str:
+    good, scrap = getattr(cause, f"{side}_good_quantity"), getattr(cause, f"{side}_scrap_quantity")
+    if not cause.HasField(f"{side}_good_quantity"):  # type: ignore[arg-type]
+        return "-"
+    return f"{_amount(good)} good, {scrap.value} scrap"
+
+
+def _kind(cause: reconciliation_pb2.VarianceCause | reconciliation_pb2.OrderVarianceCause) -> str:
+    return reconciliation_pb2.CauseKind.Name(cause.kind).removeprefix("CAUSE_KIND_").lower()
 
 
 def _amount(quantity: Any) -> str:

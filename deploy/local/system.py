@@ -96,7 +96,10 @@ def _hub(place: Place) -> Mapping[str, dict[str, str]]:
         "inventory": {},
         "quality": {},
         "maintenance": {},
-        "operations": {name: known[name] for name in ("INVENTORY", "PRODUCTION", "GATEWAY")},
+        "operations": {
+            **{name: known[name] for name in ("INVENTORY", "PRODUCTION", "GATEWAY")},
+            "EDGE_BRIDGES": json.dumps({plant: place.address(f"edge_bridge-{plant}") for plant in place.plants}),
+        },
         "gateway": {
             **{name: known[name] for name in ("MASTER_DATA", "PRODUCTION", "INVENTORY")},
             **asked,

@@ -16,6 +16,7 @@ from servicekit import clock
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.operations import event_handlers, spans
+from services.operations.mes_books import MesBooks
 from services.operations.reconciler import Reconciler, Sides, begin_by_schedule
 from services.operations.rpc import OperationsService
 from services.operations.settings import Settings
@@ -43,7 +44,9 @@ def loops(kit: Kit) -> Iterable[Awaitable[None]]:
     yield prune_spans(kit)
     settings: Settings = kit.settings
     if settings.inventory and settings.production and settings.gateway:
-        yield Reconciler(kit, Sides.connect(settings.inventory, settings.production, settings.gateway)).serve()
+        mes = {plant: MesBooks.connect(at, settings.production) for plant, at in settings.edge_bridges.items()}
+        sides = Sides.connect(settings.inventory, settings.production, settings.gateway, mes)
+        yield Reconciler(kit, sides).serve()
         if settings.reconcile_hours:
             yield begin_by_schedule(kit, settings.plants, settings.reconcile_hours)
 

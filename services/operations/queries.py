@@ -9,9 +9,9 @@ from servicekit import clock, paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from servicekit.wire import timestamp
-from services.operations import wire
+from services.operations import order_wire, wire
 from services.operations.domain.timeline import Entry, OrderReference
-from services.operations.store import ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS, VARIANCES
+from services.operations.store import ENTRIES, NUMBERS, ORDER_VARIANCES, ORDERS, RECONCILIATIONS, VARIANCES
 
 ENTRIES_MOST = 2000
 
@@ -137,3 +137,16 @@ def list_stock_variances(tx: Tx, request: messages.ListStockVariancesRequest) ->
     last = [found[-1].number] if len(found) == most else None
     said = [wire.variance_of(one) for one in found]
     return messages.ListStockVariancesResponse(stock_variances=said, next_page_token=paging.token(request, last))
+
+
+def list_order_variances(tx: Tx, request: messages.ListOrderVariancesRequest) -> messages.ListOrderVariancesResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [0]
+    found = ORDER_VARIANCES.select(
+        tx,
+        "reconciliation_id = ? AND number > ? ORDER BY number LIMIT ?",
+        (request.reconciliation_id, after, most),
+    )
+    last = [found[-1].number] if len(found) == most else None
+    said = [order_wire.variance_of(one) for one in found]
+    return messages.ListOrderVariancesResponse(order_variances=said, next_page_token=paging.token(request, last))

@@ -1,9 +1,9 @@
-"""Compares the books of plants that were asked for: reads the ledger and the partners twice, and keeps what both looks show."""
+"""Compares the books of plants that were asked for: reads all of them twice, and keeps what both looks show."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -27,16 +27,17 @@ from servicekit.domain import BusinessKey, DomainError
 from servicekit.errors import from_rpc_error
 from servicekit.run import Kit
 from services.operations import use_cases, wire
+from services.operations.domain import order_comparison
 from services.operations.domain import reconciliation as domain
 from services.operations.domain.reconciliation import Booking, Reconciliation, ReconciliationUnderWay, State, Variance
+from services.operations.mes_books import NOTHING, MesBooks, OrderLook
+from services.operations.pages import pages
 from services.operations.store import RECONCILIATIONS
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
 SCHEDULE_SECONDS = 60.0
 BETWEEN_LOOKS = 3.0  # seconds in which what is under way moves on
-DEADLINE = 30.0
-PAGE = 500
 CLOSED = {work_order_pb2.WORK_ORDER_STATE_COMPLETED, work_order_pb2.WORK_ORDER_STATE_CANCELLED}
 VIEWS: dict[str, Callable[[Any], Booking | None]] = {"erp": wire.erp_view, "wms": wire.wms_view}
 
@@ -49,9 +50,10 @@ class Sides:
     production: Any
     gateway: Any
     gateway_lanes: Any
+    mes: Mapping[str, MesBooks]  # by plant
 
     @classmethod
-    def connect(cls, inventory_at: str, production_at: str, gateway_at: str) -> Sides:
+    def connect(cls, inventory_at: str, production_at: str, gateway_at: str, mes: Mapping[str, MesBooks]) -> Sides:
         """Channels connect when they are first used, and again by themselves."""
         at_gateway = grpc.aio.insecure_channel(gateway_at)
         return cls(
@@ -59,6 +61,7 @@ class Sides:
             ProductionServiceStub(grpc.aio.insecure_channel(production_at)),
             GatewayServiceStub(at_gateway),
             LaneServiceStub(at_gateway),
+            mes,
         )
 
 
@@ -69,6 +72,12 @@ class Look:
     variances: list[Variance]
     read: dict[str, int]  # lines by system
     compared: int
+    orders: OrderLook = NOTHING
+
+    @property
+    def is_open(self) -> bool:
+        """Something here would need a person."""
+        return any(v.is_open for v in self.variances) or any(v.is_open for v in self.orders.variances)
 
 
 class Reconciler:
@@ -95,33 +104,23 @@ class Reconciler:
         try:
             first = await self._look(begun)
             second = first
-            if any(variance.is_open for variance in first.variances):
+            if first.is_open:
                 await asyncio.sleep(BETWEEN_LOOKS)
-                second = await self._look(begun)
+                second = await self._look(begun, first)
         except (grpc.aio.AioRpcError, DomainError) as fault:
             log.warning("reconciliation failed", reconciliation_id=begun.reconciliation_id, fault=_told(fault))
             return _failed(begun, _told(fault))
-        found = domain.settle(first.variances, second.variances)
-        ended = replace(
-            begun,
-            state=State.COMPLETED,
-            end_time=clock.now(),
-            read_books=" ".join(f"{system}={count}" for system, count in sorted(second.read.items())),
-            compared=second.compared,
-            open_variances=sum(variance.is_open for variance in found),
-            explained_variances=sum(not variance.is_open for variance in found),
-        )
-        return wire.EndReconciliation(ended, tuple(found))
+        return _ended(begun, first, second)
 
-    async def _look(self, begun: Reconciliation) -> Look:
+    async def _look(self, begun: Reconciliation, before: Look | None = None) -> Look:
         """Partners first, the ledger last: what a partner has is in the ledger by then, or nobody here said it."""
         plant_id = begun.plant_id
-        postings = await _pages(self._sides.gateway_lanes.ListPostings, lanes.ListPostingsRequest(), "postings")
+        postings = await pages(self._sides.gateway_lanes.ListPostings, lanes.ListPostingsRequest(), "postings")
         asked = [wire.asked(posting) for posting in postings]
         running = frozenset([order.work_order_id async for order in self._running(plant_id)])
         books = {system: await self._partner(plant_id, system) for system in (f"erp-{plant_id}", "wms")}
         request = inventory.ListInventoryTransactionsRequest(plant_id=plant_id)
-        lines = await _pages(self._sides.inventory.ListInventoryTransactions, request, "transactions")
+        lines = await pages(self._sides.inventory.ListInventoryTransactions, request, "transactions")
         look = Look([], {"inventory": len(lines)}, 0)
         compared = 0
         for system, book in books.items():
@@ -134,11 +133,13 @@ class Reconciler:
             look.variances.extend(domain.compare(ledger, bookings, stocks, standings, begun, system))
             look.read[system] = len(bookings)
             compared += len({(line.item_id, line.lot_id) for line in [*ledger, *bookings]})
-        return replace(look, compared=compared)
+        mes = self._sides.mes.get(plant_id)
+        orders = await mes.look(begun, before.orders if before is not None else None) if mes is not None else NOTHING
+        return replace(look, compared=compared + orders.compared, orders=orders)
 
     async def _running(self, plant_id: str) -> AsyncIterator[Any]:
         request = production.ListWorkOrdersRequest(plant_id=plant_id)
-        for order in await _pages(self._sides.production.ListWorkOrders, request, "work_orders"):
+        for order in await pages(self._sides.production.ListWorkOrders, request, "work_orders"):
             if order.state not in CLOSED:
                 yield order
 
@@ -147,8 +148,8 @@ class Reconciler:
         bookings = gateway.ListPartnerBookingsRequest(plant_id=plant_id, partner_id=system)
         stock = gateway.ListPartnerStocksRequest(plant_id=plant_id, partner_id=system)
         try:
-            lines = await _pages(self._sides.gateway.ListPartnerBookings, bookings, "bookings")
-            held = await _pages(self._sides.gateway.ListPartnerStocks, stock, "stocks")
+            lines = await pages(self._sides.gateway.ListPartnerBookings, bookings, "bookings")
+            held = await pages(self._sides.gateway.ListPartnerStocks, stock, "stocks")
         except grpc.aio.AioRpcError as error:
             if from_rpc_error(error)[1] == "PARTNER_UNKNOWN":
                 return None
@@ -157,16 +158,20 @@ class Reconciler:
         return [wire.partner_booking(line) for line in lines], stocks
 
 
-async def _pages(call: Any, request: Any, field: str) -> list[Any]:
-    """All rows of a List call."""
-    found: list[Any] = []
-    request.page_size = PAGE
-    while True:
-        response = await call(request, timeout=DEADLINE)
-        found.extend(getattr(response, field))
-        if not response.next_page_token:
-            return found
-        request.page_token = response.next_page_token
+def _ended(begun: Reconciliation, first: Look, second: Look) -> wire.EndReconciliation:
+    found = domain.settle(first.variances, second.variances)
+    of_orders = order_comparison.settle(first.orders.variances, second.orders.variances)
+    is_open = [*(v.is_open for v in found), *(v.is_open for v in of_orders)]
+    ended = replace(
+        begun,
+        state=State.COMPLETED,
+        end_time=clock.now(),
+        read_books=" ".join(f"{name}={count}" for name, count in sorted({**second.read, **second.orders.read}.items())),
+        compared=second.compared,
+        open_variances=sum(is_open),
+        explained_variances=len(is_open) - sum(is_open),
+    )
+    return wire.EndReconciliation(ended, tuple(found), tuple(of_orders))
 
 
 def _failed(begun: Reconciliation, text: str) -> wire.EndReconciliation:

@@ -38,3 +38,6 @@ class OperationsService(OperationsServiceServicer):
 
     async def ListStockVariances(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_stock_variances(tx, request))
+
+    async def ListOrderVariances(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_order_variances(tx, request))

@@ -15,4 +15,7 @@ class Settings(ServiceSettings):
     inventory: str = Field("", description="host:port of inventory; empty: books can't be compared")
     production: str = Field("", description="host:port of production; empty: books can't be compared")
     gateway: str = Field("", description="host:port of the gateway; empty: books can't be compared")
+    edge_bridges: dict[str, str] = Field(
+        {}, description="host:port of edge bridges by plant, as JSON; a plant without: its MES is not compared"
+    )
     reconcile_hours: float = Field(24.0, ge=0, description="How often every plant's books are compared; 0: when asked")

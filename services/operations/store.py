@@ -5,6 +5,7 @@ from __future__ import annotations
 from servicekit.clock import instant, micros
 from servicekit.rows import Rows, table
 from servicekit.use_case import Store
+from services.operations.domain.order_comparison import ToldOrderVariance
 from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationMissing, State, ToldVariance
 from services.operations.domain.timeline import Entry, Number, OrderMissing, OrderReference
 
@@ -121,4 +122,13 @@ VARIANCES = Rows(
     insert_only=True,
 )
 
-STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES, DESKS, RECONCILIATIONS, VARIANCES))
+ORDER_VARIANCES = Rows(
+    table("order_variances", "reconciliation_id content", "number"),
+    ToldOrderVariance,
+    key=("reconciliation_id", "number"),
+    from_row=lambda r: ToldOrderVariance(r.reconciliation_id, r.number, r.content),
+    to_row=lambda v: {"reconciliation_id": v.reconciliation_id, "number": v.number, "content": v.content},
+    insert_only=True,
+)
+
+STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES, DESKS, RECONCILIATIONS, VARIANCES, ORDER_VARIANCES))

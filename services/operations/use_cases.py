@@ -10,7 +10,7 @@ from isthmus.operations.v1 import operations_service_pb2 as messages
 from servicekit.facts import EventMeta
 from servicekit.rows import Key
 from servicekit.use_case import Decision, Fingerprint, Seen, UseCase
-from services.operations import wire
+from services.operations import order_wire, wire
 from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationUnderWay, State
 from services.operations.domain.timeline import Entry, Number, OrderReference
 from services.operations.store import DESKS, ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS
@@ -102,9 +102,10 @@ def decide_end(seen: Seen, command: wire.EndReconciliation, now: datetime) -> De
     desk = seen.get(DESKS.key(said.plant_id))
     if desk is None or desk.running_id != said.reconciliation_id:
         return Decision(moot="it has ended before")
-    told = [wire.told_variance(number, variance) for number, variance in enumerate(command.variances, start=1)]
+    told = [wire.told_variance(number, one) for number, one in enumerate(command.variances, start=1)]
+    of_orders = [order_wire.told_variance(number, one) for number, one in enumerate(command.order_variances, start=1)]
     free = replace(desk, running_id="")
-    return Decision(changed=[free, said, *told], facts=wire.facts(said, command.variances, now))
+    return Decision(changed=[free, said, *told, *of_orders], facts=wire.facts(command, now))
 
 
 end_reconciliation = UseCase(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,8 @@ from isthmus.operations.v1 import reconciliation_pb2 as messages
 from servicekit.domain import BusinessKey
 from servicekit.use_case import Fact
 from servicekit.wire import key_of_message, quantity_message, quantity_of, time_of, timestamp
+from services.operations import order_wire
+from services.operations.domain.order_comparison import OrderVariance
 from services.operations.domain.reconciliation import (
     OPENING,
     Asked,
@@ -44,6 +45,7 @@ class EndReconciliation:
 
     reconciliation: Reconciliation
     variances: tuple[Variance, ...] = ()
+    order_variances: tuple[OrderVariance, ...] = ()
 
 
 def reconcile_plant(request: operations_service_pb2.ReconcilePlantRequest) -> ReconcilePlant:
@@ -155,12 +157,20 @@ def variance_of(told: ToldVariance) -> messages.StockVariance:
     return json_format.Parse(told.content, messages.StockVariance())
 
 
-def facts(said: Reconciliation, variances: Sequence[Variance], at: datetime) -> list[Fact]:
-    """Each variance that needs a person, then the end. A comparison that failed says nothing of stock."""
+def facts(command: EndReconciliation, at: datetime) -> list[Fact]:
+    """Each variance that needs a person, then the end. A comparison that failed says nothing of stock and orders."""
+    said = command.reconciliation
 
     def fact(data: Any) -> Fact:
         return Fact(data, said.plant_id, f"reconciliation:{said.plant_id}", said.reconciliation_id, at)
 
-    found = [operations_events_pb2.VarianceFound(variance=variance_message(v)) for v in variances if v.is_open]
+    found: list[Any] = [
+        operations_events_pb2.VarianceFound(variance=variance_message(v)) for v in command.variances if v.is_open
+    ]
+    found += [
+        operations_events_pb2.OrderVarianceFound(variance=order_wire.variance_message(v))
+        for v in command.order_variances
+        if v.is_open
+    ]
     ended = operations_events_pb2.ReconciliationCompleted(reconciliation=reconciliation_message(said))
     return [*map(fact, found), fact(ended)] if said.state is State.COMPLETED else []

@@ -71,7 +71,7 @@ async def all_told(local_system: LocalSystem, plant: str) -> None:
         code, said = books(local_system, plant)
         if code:
             alarms.append(said)
-        return bool(alarms) or not said["variances"]
+        return bool(alarms) or not (said["variances"] or said["order_variances"])
 
     await eventually(look, within=240)
     assert alarms == []
@@ -147,6 +147,33 @@ async def test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation
     assert Decimal(variance["unexplainedQuantity"]["value"]) > 0  # its shelves still hold what its documents lost
     page = local_system.isthmus.run("reconcile", "brno")
     assert (page.code, "the books agree" in page.out) == (0, True)
+
+
+async def test_a_report_that_the_mes_lost_or_changed_is_led_back_to_its_number(local_system: LocalSystem) -> None:
+    await all_told(local_system, "aachen")
+    with closing(sqlite3.connect(local_system.isthmus.home / "mes-aachen" / "mes.db", timeout=30)) as connection:
+        lost, content = connection.execute("SELECT nummer, inhalt FROM meldung ORDER BY lfd LIMIT 1").fetchone()
+        with connection:
+            connection.execute("UPDATE meldung SET nummer = 'M-888888' WHERE nummer = ?", (lost,))
+        try:
+            code, said = books(local_system, "aachen")
+        finally:
+            with connection:
+                connection.execute("UPDATE meldung SET nummer = ? WHERE nummer = 'M-888888'", (lost,))
+    assert (code, said["variances"]) == (1, [])
+    (variance,) = said["order_variances"]
+    found = {(cause["documentId"], cause["kind"]) for cause in variance["causes"]}
+    assert found == {(lost, "CAUSE_KIND_FOREIGN"), ("M-888888", "CAUSE_KIND_MISSING")}
+    assert (variance["systemId"], variance["isOpen"]) == ("mes-aachen", True)
+    assert variance["operationSequence"] == int(json.loads(content)["vorgang"])
+
+
+async def test_a_working_system_has_no_variance_of_its_mes_and_it_was_asked(local_system: LocalSystem) -> None:
+    for plant in PLANTS:
+        await all_told(local_system, plant)
+        _, said = books(local_system, plant)
+        read = {book["systemId"]: int(book["lineCount"]) for book in said["reconciliation"]["readBooks"]}
+        assert read[f"mes-{plant}"] >= read["production"] > 0
 
 
 def test_a_plant_that_nobody_knows_is_not_compared(local_system: LocalSystem) -> None:

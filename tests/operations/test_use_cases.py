@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from servicekit.domain import BusinessKey, Quantity
-from services.operations import use_cases, wire
+from services.operations import order_wire, use_cases, wire
+from services.operations.domain.order_comparison import Amounts, OrderDifference, OrderVariance, ToldOrderVariance
 from services.operations.domain.reconciliation import (
     Cause,
     Desk,
@@ -46,6 +47,24 @@ def test_a_plant_has_one_comparison_at_a_time() -> None:
     with pytest.raises(ReconciliationUnderWay) as refused:
         use_cases.decide_reconcile(seen(STORE, Desk("aachen", 4, "aachen-4")), ASKED, NOW)
     assert refused.value.facts == {"plant_id": "aachen", "reconciliation_id": "aachen-4"}
+
+
+def an_order_variance(cause: Cause) -> OrderVariance:
+    made = Amounts(PIECES, PIECES.zero())
+    difference = OrderDifference("M-2", cause, None, made, "the MES has it")
+    return OrderVariance("aachen-4", "aachen", "mes-aachen", "aachen-1", 10, None, made, (difference,))
+
+
+def test_where_the_mes_differs_it_is_said_and_kept_by_work_order() -> None:
+    ended = replace(BEGUN, state=State.COMPLETED, end_time=NOW)
+    variances = an_order_variance(Cause.MISSING), an_order_variance(Cause.PARKED)
+    command = wire.EndReconciliation(ended, (), variances)
+    decision = use_cases.decide_end(seen(STORE, Desk("aachen", 4, "aachen-4"), BEGUN), command, NOW)
+    assert facts_of(decision) == ["OrderVarianceFound", "ReconciliationCompleted"]
+    kept = [noun for noun in decision.changed if isinstance(noun, ToldOrderVariance)]
+    assert [order_wire.variance_of(one) for one in kept] == [order_wire.variance_message(one) for one in variances]
+    said = order_wire.variance_of(kept[0])
+    assert (said.is_open, said.HasField("booked_good_quantity"), said.mes_good_quantity.value) == (True, False, "5")
 
 
 def test_what_needs_a_person_is_said_and_what_does_not_is_only_kept() -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from isthmus.operations.v1 import reconciliation_pb2 as isthmus_dot_operations_dot_v1_dot_reconciliation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_events.proto\x12\x15isthmus.operations.v1\x1a*isthmus/operations/v1/reconciliation.proto\"X\n\x17ReconciliationCompleted\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"G\n\rVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.StockVarianceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_events.proto\x12\x15isthmus.operations.v1\x1a*isthmus/operations/v1/reconciliation.proto\"X\n\x17ReconciliationCompleted\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"G\n\rVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.StockVariance\"L\n\x12OrderVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.OrderVarianceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,4 +36,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECONCILIATIONCOMPLETED']._serialized_end=204
   _globals['_VARIANCEFOUND']._serialized_start=206
   _globals['_VARIANCEFOUND']._serialized_end=277
+  _globals['_ORDERVARIANCEFOUND']._serialized_start=279
+  _globals['_ORDERVARIANCEFOUND']._serialized_end=355
 # @@protoc_insertion_point(module_scope)

@@ -60,3 +60,25 @@ class VarianceFound(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VarianceFound: _TypeAlias = VarianceFound  # noqa: Y015
+
+@_typing.final
+class OrderVarianceFound(_message.Message):
+    """Production and the plant's MES do not agree, and nothing under way explains it. Two looks at the books agreed on it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def variance(self) -> _reconciliation_pb2.OrderVariance: ...
+    def __init__(
+        self,
+        *,
+        variance: _reconciliation_pb2.OrderVariance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["variance", b"variance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["variance", b"variance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderVarianceFound: _TypeAlias = OrderVarianceFound  # noqa: Y015

@@ -599,3 +599,56 @@ class ListStockVariancesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListStockVariancesResponse: _TypeAlias = ListStockVariancesResponse  # noqa: Y015
+
+@_typing.final
+class ListOrderVariancesRequest(_message.Message):
+    """See ListOrderVariances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECONCILIATION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    reconciliation_id: _builtins.str
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        reconciliation_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "reconciliation_id", b"reconciliation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderVariancesRequest: _TypeAlias = ListOrderVariancesRequest  # noqa: Y015
+
+@_typing.final
+class ListOrderVariancesResponse(_message.Message):
+    """See ListOrderVariances."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_VARIANCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def order_variances(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.OrderVariance]: ...
+    def __init__(
+        self,
+        *,
+        order_variances: _abc.Iterable[_reconciliation_pb2.OrderVariance] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "order_variances", b"order_variances"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrderVariancesResponse: _TypeAlias = ListOrderVariancesResponse  # noqa: Y015

@@ -75,6 +75,11 @@ class OperationsServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.FromString,
                 _registered_method=True)
+        self.ListOrderVariances = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ListOrderVariances',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -111,8 +116,8 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReconcilePlant(self, request, context):
-        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
-        needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound and
+        OrderVarianceFound for each variance that needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
         by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -135,6 +140,14 @@ class OperationsServiceServicer:
 
     def ListStockVariances(self, request, context):
         """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrderVariances(self, request, context):
+        """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
+        Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +195,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListStockVariances,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.SerializeToString,
+            ),
+            'ListOrderVariances': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrderVariances,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -401,6 +419,33 @@ class OperationsService:
             '/isthmus.operations.v1.OperationsService/ListStockVariances',
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListStockVariancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrderVariances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ListOrderVariances',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,8 +44,8 @@ class OperationsServiceStub:
     ListVariances: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListVariancesRequest, _operations_service_pb2.ListVariancesResponse]
     """Lists differences between line counters and confirmations, newest first. Errors: PAGE_TOKEN_INVALID."""
     ReconcilePlant: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ReconcilePlantRequest, _operations_service_pb2.ReconcilePlantResponse]
-    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
-    needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound and
+    OrderVarianceFound for each variance that needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
     by business key.
     """
     GetReconciliation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetReconciliationRequest, _operations_service_pb2.GetReconciliationResponse]
@@ -54,6 +54,10 @@ class OperationsServiceStub:
     """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListStockVariances: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListStockVariancesRequest, _operations_service_pb2.ListStockVariancesResponse]
     """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
+    ListOrderVariances: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOrderVariancesRequest, _operations_service_pb2.ListOrderVariancesResponse]
+    """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
+    Errors: PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -71,8 +75,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListVariancesRequest, _operations_service_pb2.ListVariancesResponse]  # type: ignore[assignment]
     """Lists differences between line counters and confirmations, newest first. Errors: PAGE_TOKEN_INVALID."""
     ReconcilePlant: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ReconcilePlantRequest, _operations_service_pb2.ReconcilePlantResponse]  # type: ignore[assignment]
-    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
-    needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+    """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound and
+    OrderVarianceFound for each variance that needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
     by business key.
     """
     GetReconciliation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetReconciliationRequest, _operations_service_pb2.GetReconciliationResponse]  # type: ignore[assignment]
@@ -81,6 +85,10 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Lists a plant's reconciliations, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListStockVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListStockVariancesRequest, _operations_service_pb2.ListStockVariancesResponse]  # type: ignore[assignment]
     """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
+    ListOrderVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOrderVariancesRequest, _operations_service_pb2.ListOrderVariancesResponse]  # type: ignore[assignment]
+    """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
+    Errors: PAGE_TOKEN_INVALID.
+    """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where is my order? Timelines in business words, made from facts, and the spans of the same trace."""
@@ -125,8 +133,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.ReconcilePlantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ReconcilePlantResponse, _abc.Awaitable[_operations_service_pb2.ReconcilePlantResponse]]:
-        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound for each variance that
-        needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
+        """Begins to compare a plant's books; ask GetReconciliation how it goes. Publishes VarianceFound and
+        OrderVarianceFound for each variance that needs a person, then ReconciliationCompleted. Errors: RECONCILIATION_UNDER_WAY, BUSINESS_KEY_CONFLICT. Safe to repeat
         by business key.
         """
 
@@ -153,5 +161,15 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ListStockVariancesResponse, _abc.Awaitable[_operations_service_pb2.ListStockVariancesResponse]]:
         """Lists what a reconciliation found, by system, item and lot. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListOrderVariances(
+        self,
+        request: _operations_service_pb2.ListOrderVariancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListOrderVariancesResponse, _abc.Awaitable[_operations_service_pb2.ListOrderVariancesResponse]]:
+        """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
+        Errors: PAGE_TOKEN_INVALID.
+        """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -83,7 +83,9 @@ Global___CauseKind: _TypeAlias = CauseKind  # noqa: Y015
 
 @_typing.final
 class Reconciliation(_message.Message):
-    """One comparison of a plant's books: what the inventory ledger says against what its ERP and its warehouse say, now."""
+    """One comparison of a plant's books: what the inventory ledger says against what its ERP and its warehouse say, and what
+    production booked against what the plant's MES says, now.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -102,7 +104,7 @@ class Reconciliation(_message.Message):
     plant_id: _builtins.str
     state: Global___ReconciliationState.ValueType
     compared_count: _builtins.int
-    """Item and lot pairs that were compared, all partners together."""
+    """Item and lot pairs, and operations of work orders, that were compared, all partners together."""
     open_variance_count: _builtins.int
     """Variances that need a person."""
     explained_variance_count: _builtins.int
@@ -150,7 +152,7 @@ class ReadBook(_message.Message):
     SYSTEM_ID_FIELD_NUMBER: _builtins.int
     LINE_COUNT_FIELD_NUMBER: _builtins.int
     system_id: _builtins.str
-    """"inventory", "erp-aachen", "wms"."""
+    """"inventory", "erp-aachen", "wms", "production" (what came from the MES), "mes-aachen"."""
     line_count: _builtins.int
     def __init__(
         self,
@@ -261,3 +263,120 @@ class VarianceCause(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VarianceCause: _TypeAlias = VarianceCause  # noqa: Y015
+
+@_typing.final
+class OrderVariance(_message.Message):
+    """Production and the plant's MES do not agree about what was done at an operation of a work order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECONCILIATION_ID_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    SYSTEM_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    OPERATION_SEQUENCE_FIELD_NUMBER: _builtins.int
+    BOOKED_GOOD_QUANTITY_FIELD_NUMBER: _builtins.int
+    BOOKED_SCRAP_QUANTITY_FIELD_NUMBER: _builtins.int
+    MES_GOOD_QUANTITY_FIELD_NUMBER: _builtins.int
+    MES_SCRAP_QUANTITY_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    IS_OPEN_FIELD_NUMBER: _builtins.int
+    reconciliation_id: _builtins.str
+    plant_id: _builtins.str
+    system_id: _builtins.str
+    """E.g. "mes-aachen"."""
+    work_order_id: _builtins.str
+    """Our id; the MES's own number where the MES has an order that is none of ours."""
+    operation_sequence: _builtins.int
+    is_open: _builtins.bool
+    """A person is needed: at least one cause is not under way or parked."""
+    @_builtins.property
+    def booked_good_quantity(self) -> _quantity_pb2.Quantity:
+        """What production booked of the MES's reports, without what was reversed; absent: nothing. What apps confirmed is not in
+        it.
+        """
+
+    @_builtins.property
+    def booked_scrap_quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def mes_good_quantity(self) -> _quantity_pb2.Quantity:
+        """What the MES says, without what it took back; absent: nothing that can be read."""
+
+    @_builtins.property
+    def mes_scrap_quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderVarianceCause]:
+        """The reports that make all of it."""
+
+    def __init__(
+        self,
+        *,
+        reconciliation_id: _builtins.str = ...,
+        plant_id: _builtins.str = ...,
+        system_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        operation_sequence: _builtins.int = ...,
+        booked_good_quantity: _quantity_pb2.Quantity | None = ...,
+        booked_scrap_quantity: _quantity_pb2.Quantity | None = ...,
+        mes_good_quantity: _quantity_pb2.Quantity | None = ...,
+        mes_scrap_quantity: _quantity_pb2.Quantity | None = ...,
+        causes: _abc.Iterable[Global___OrderVarianceCause] | None = ...,
+        is_open: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booked_good_quantity", b"booked_good_quantity", "booked_scrap_quantity", b"booked_scrap_quantity", "mes_good_quantity", b"mes_good_quantity", "mes_scrap_quantity", b"mes_scrap_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booked_good_quantity", b"booked_good_quantity", "booked_scrap_quantity", b"booked_scrap_quantity", "causes", b"causes", "is_open", b"is_open", "mes_good_quantity", b"mes_good_quantity", "mes_scrap_quantity", b"mes_scrap_quantity", "operation_sequence", b"operation_sequence", "plant_id", b"plant_id", "reconciliation_id", b"reconciliation_id", "system_id", b"system_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderVariance: _TypeAlias = OrderVariance  # noqa: Y015
+
+@_typing.final
+class OrderVarianceCause(_message.Message):
+    """A report that the two hold differently. The kind is seen from the MES, which says what was done: MISSING, production does
+    not have the report; DOUBLED, production has its quantity more than once; FOREIGN, production has a report of the MES that
+    the MES does not have.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BOOKED_GOOD_QUANTITY_FIELD_NUMBER: _builtins.int
+    BOOKED_SCRAP_QUANTITY_FIELD_NUMBER: _builtins.int
+    MES_GOOD_QUANTITY_FIELD_NUMBER: _builtins.int
+    MES_SCRAP_QUANTITY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """The MES's number of the report."""
+    kind: Global___CauseKind.ValueType
+    text: _builtins.str
+    """In plant words, with what to do."""
+    @_builtins.property
+    def booked_good_quantity(self) -> _quantity_pb2.Quantity:
+        """Amounts of a side are absent where it does not have the report, or took it back."""
+
+    @_builtins.property
+    def booked_scrap_quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def mes_good_quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def mes_scrap_quantity(self) -> _quantity_pb2.Quantity: ...
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        kind: Global___CauseKind.ValueType = ...,
+        booked_good_quantity: _quantity_pb2.Quantity | None = ...,
+        booked_scrap_quantity: _quantity_pb2.Quantity | None = ...,
+        mes_good_quantity: _quantity_pb2.Quantity | None = ...,
+        mes_scrap_quantity: _quantity_pb2.Quantity | None = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booked_good_quantity", b"booked_good_quantity", "booked_scrap_quantity", b"booked_scrap_quantity", "mes_good_quantity", b"mes_good_quantity", "mes_scrap_quantity", b"mes_scrap_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booked_good_quantity", b"booked_good_quantity", "booked_scrap_quantity", b"booked_scrap_quantity", "document_id", b"document_id", "kind", b"kind", "mes_good_quantity", b"mes_good_quantity", "mes_scrap_quantity", b"mes_scrap_quantity", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderVarianceCause: _TypeAlias = OrderVarianceCause  # noqa: Y015
