@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from servicekit import claims, clock
 from servicekit.database import Database, LockTimeout, Tx
 from servicekit.domain import BusinessKeyConflict
 from servicekit.door import Door
@@ -26,6 +27,16 @@ async def test_a_document_takes_effect_once_however_often_it_comes(door: Door, d
     assert again.stock == first.stock
     assert await rows(database, "SELECT amount FROM tallies") == [(4_000_000,)]
     assert await rows(database, "SELECT COUNT(*) FROM outbox") == [(1,)]
+
+
+async def test_when_a_document_was_taken_can_be_asked_by_its_key(door: Door, database: Database) -> None:
+    taken, other = an_add("1"), an_add("2")
+    before = clock.now()
+    await door.run(toy.add, taken)
+    wanted = [(toy.add.name, said.business_key) for said in (taken, other)]
+    times = await database.read(lambda tx: claims.times(tx, wanted))
+    assert list(times) == wanted[:1]
+    assert before <= times[wanted[0]] <= clock.now()
 
 
 async def test_fifty_callers_with_one_document_have_one_effect(door: Door, database: Database) -> None:
