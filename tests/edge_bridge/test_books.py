@@ -11,6 +11,7 @@ import pytest
 
 from isthmus.edge.v1.edge_service_pb2 import ListMesConfirmationsRequest, MesConfirmation
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
+from isthmus.operations.v1.lane_service_pb2 import ListLanesRequest
 from isthmus.production.v1.production_events_pb2 import WorkOrderReleased
 from servicekit.errors import from_rpc_error
 from tests.edge_bridge.drivers.test_rest_mes import Terminal
@@ -99,6 +100,8 @@ async def test_each_report_of_the_mes_is_shown_with_what_became_of_it(plant: Pla
         "mes:FA-777777",
     )
     assert "gut" in unreadable.unreadable_text
+    lanes = plant.bridge.call_desk("ListLanes", ListLanesRequest()).lanes
+    assert [(lane.consumer, lane.order_key) for lane in lanes] == [("mes-ghent", unreadable.lane_key)]
     assert not unreadable.HasField("take_time")
     assert not unreadable.HasField("good_quantity")
 
