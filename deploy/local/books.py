@@ -40,7 +40,7 @@ def reconcile(ports: Mapping[str, int], plant: str, *, as_json: bool) -> int:
         typer.echo(json.dumps({"reconciliation": json_format.MessageToDict(ended), **told}, indent=1))
     else:
         rows = [row for variance in variances for row in _rows(variance)]
-        rows += [row for variance in orders for row in _order_rows(variance)]
+        rows += [row for variance in orders for row in order_rows(variance)]
         show(rows or [{"plant": plant, "result": "the books agree"}], ended.reconciliation_id, as_json)
         console.print(_summary(ended))
     is_clean = ended.state == reconciliation_pb2.RECONCILIATION_STATE_COMPLETED and not ended.open_variance_count
@@ -91,7 +91,7 @@ def _rows(variance: reconciliation_pb2.StockVariance) -> list[dict[str, Any]]:
     return rows
 
 
-def _order_rows(variance: reconciliation_pb2.OrderVariance) -> list[dict[str, Any]]:
+def order_rows(variance: reconciliation_pb2.OrderVariance) -> list[dict[str, Any]]:
     """A row a report: what production booked of it, and what the MES says."""
     return [
         {
