@@ -68,7 +68,7 @@ class MesBooks:
         way = Way(clock.now(), backlog, await self._lanes(system_id), before.heard_time if before is not None else None)
         request = production.ListConfirmationsRequest(plant_id=plant_id)
         listed = await pages(self.production.ListConfirmations, request, "confirmations")
-        booked = {c.document_id: c for c in map(order_wire.confirmed, listed) if c.source_system == system_id}
+        booked = domain.booked_of(map(order_wire.confirmed, listed), system_id)
         reports = domain.folded(said)
         return OrderLook(
             domain.compare(reports, booked, way, begun, system_id),

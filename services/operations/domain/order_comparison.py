@@ -122,6 +122,11 @@ def folded(reports: Iterable[Report]) -> dict[str, Report]:
     return found
 
 
+def booked_of(confirmed: Iterable[Confirmed], system_id: str) -> dict[str, Confirmed]:
+    """What was booked of an MES's reports, by document. What apps confirmed is none of its business."""
+    return {one.document_id: one for one in confirmed if one.source_system == system_id}
+
+
 def heard_to(reports: Mapping[str, Report], booked: Mapping[str, Confirmed]) -> datetime | None:
     """When the latest report was taken in the plant that production has: what was taken before it has come past production."""
     times = [

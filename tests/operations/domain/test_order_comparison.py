@@ -19,6 +19,7 @@ from services.operations.domain.order_comparison import (
     OrderVariance,
     Report,
     Way,
+    booked_of,
     compare,
     folded,
     heard_to,
@@ -57,7 +58,7 @@ def booked(*reports: Report, **more: Any) -> list[Confirmed]:
 
 
 def looked(reports: Sequence[Report], confirmed: Sequence[Confirmed], way: Way = QUIET) -> list[OrderVariance]:
-    return compare(folded(reports), {one.document_id: one for one in confirmed}, way, BEGUN, "mes-aachen")
+    return compare(folded(reports), booked_of(confirmed, "mes-aachen"), way, BEGUN, "mes-aachen")
 
 
 def the_cause(variances: Sequence[OrderVariance]) -> tuple[str, Cause, bool]:
@@ -74,6 +75,10 @@ def test_equal_books_have_no_variance() -> None:
     assert looked(BOOK, booked(*BOOK)) == []
     assert looked([*BOOK, SECOND], booked(*BOOK)) == []  # a report that the MES sent again
     assert looked([*BOOK, a_reversal("M-4", "M-2")], [*booked(FIRST, LAST), *booked(SECOND, is_reversed=True)]) == []
+
+
+def test_what_an_app_confirmed_is_no_variance_of_the_mes() -> None:
+    assert looked(BOOK, booked(*BOOK) + booked(a_report("T-1", "9"), source_system="terminal")) == []
 
 
 @pytest.mark.parametrize(
