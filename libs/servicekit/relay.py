@@ -23,11 +23,13 @@ from servicekit.broker import FAULTS, Broker, StreamDiffers, ack_error, is_heart
 from servicekit.database import Again, Database
 from servicekit.domain import DomainError
 from servicekit.outbox import Stored
+from servicekit.settings import CATCH_UP_RATE
 
 log = structlog.get_logger()
 BATCH_MOST = 256
 FRESH_MOST = 2048  # committed facts of one slot that are kept in memory for the relay
 MARK_SECONDS = 0.25  # between two notes of how far the stream holds a slot: each is a commit of its own
+CATCH_UP_SECONDS = 0.1  # of its rate at a time: a backlog comes evenly, not in a burst a second
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS = 0.1
 PAUSE_LONGEST = 5.0
@@ -70,11 +72,28 @@ class Fresh:
         return list(islice(self._facts, BATCH_MOST))
 
 
+class Pace:
+    """Bounds how fast a slot's backlog is told, so that those who share line, broker and readers with it don't notice."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate, self._free = rate, 0.0
+        self.most = max(1, min(BATCH_MOST, int(rate * CATCH_UP_SECONDS)))  # facts at a time
+
+    def left(self) -> float:
+        """Seconds until the next facts may be told."""
+        return max(0.0, self._free - clock.monotonic())
+
+    def took(self, count: int) -> None:
+        """So many are told now. Time that was lost before is not made good by haste."""
+        self._free = clock.monotonic() + count / self._rate
+
+
 class Relay:
     """Relays of a service's slots, one task each."""
 
-    def __init__(self, database: Database, broker: Broker) -> None:
-        self._database, self._broker = database, broker
+    def __init__(self, database: Database, broker: Broker, catch_up_rate: int = CATCH_UP_RATE) -> None:
+        """`catch_up_rate`: facts a second of a slot that are told out of the table, after the stream was away."""
+        self._database, self._broker, self._catch_up_rate = database, broker, catch_up_rate
         self._fresh: dict[str, Fresh] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._repeat_from: dict[str, int] = {}
@@ -132,6 +151,7 @@ class Relay:
 
     async def _tell(self, slot: str) -> None:
         """Publish behind the stream's last message until something goes wrong."""
+        self._fresh[slot], pace = Fresh(), Pace(self._catch_up_rate)  # what was said meanwhile is a backlog
         info = await self._broker.stream(slot)
         last_sequence = info.state.last_seq
         ends_with = await self._ends_with(slot, last_sequence)
@@ -141,9 +161,7 @@ class Relay:
         while True:
             told = min(told, self._repeat_from.pop(slot, told + 1) - 1)
             self._wake[slot].clear()
-            facts = self._fresh[slot].after(told, epoch) or await self._database.read(
-                partial(outbox.after, slot=slot, sequence=told, most=BATCH_MOST)
-            )
+            facts = await self._next(slot, told, epoch, pace)
             if facts and facts[0].epoch > opened:  # an epoch opens with where it began
                 last_sequence, opened = await self._beat(slot, last_sequence), facts[0].epoch
             if facts:
@@ -161,13 +179,29 @@ class Relay:
             elif not facts:
                 await self._rest(slot, min(beat_due, mark_due) if told > marked else beat_due)
 
-    async def _rest(self, slot: str, until: float) -> None:
-        try:
-            async with asyncio.timeout(min(self._poll_seconds, max(0.01, until - clock.monotonic()))):
+    async def _next(self, slot: str, told: int, epoch: int, pace: Pace) -> list[Stored]:
+        """What comes behind this: out of memory at once, out of the table no faster than a backlog may be told."""
+        facts = self._fresh[slot].after(told, epoch)
+        if not facts and await self._woken(slot, pace.left()):  # by a live fact, should the backlog be over
+            facts = self._fresh[slot].after(told, epoch)
+        if facts:
+            return facts
+        await asyncio.sleep(pace.left())
+        facts = await self._database.read(partial(outbox.after, slot=slot, sequence=told, most=pace.most))
+        pace.took(len(facts))
+        return facts
+
+    async def _woken(self, slot: str, within: float) -> bool:
+        """Whether there was something to do for this slot within so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
                 await self._wake[slot].wait()
-        except TimeoutError:
-            if not self._broker.is_connected:
-                raise ConnectionError("the broker is away") from None
+        return self._wake[slot].is_set()
+
+    async def _rest(self, slot: str, until: float) -> None:
+        is_woken = await self._woken(slot, min(self._poll_seconds, max(0.01, until - clock.monotonic())))
+        if not is_woken and not self._broker.is_connected:
+            raise ConnectionError("the broker is away")
 
     async def _ends_with(self, slot: str, last_sequence: int) -> Told:
         message = await self._broker.message(slot, last_sequence) if last_sequence else None

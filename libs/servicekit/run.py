@@ -115,7 +115,7 @@ async def _run(service: Service, settings: ServiceSettings) -> None:
         rules = StreamRules.load(settings.streams_file, settings.stream_replicas)
         broker = Broker(settings.nats_url, rules, name)
         stack.push_async_callback(broker.close)
-        relay = Relay(database, broker)
+        relay = Relay(database, broker, settings.catch_up_rate)
         bounds = Bounds()
         door = Door(database, service.store, relay.told, bounds)
         consumers = [name, *service.own_inboxes]

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from servicekit.domain import PLANT_ID
 
 S = TypeVar("S", bound="ServiceSettings")
+CATCH_UP_RATE = 20_000
 
 
 class ServiceSettings(BaseSettings):
@@ -27,6 +28,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error")
     streams_file: Path = Field(Path("deploy/nats/streams.yaml"), description="How streams are declared")
     stream_replicas: int = Field(0, ge=0, le=5, description="Nodes that keep a stream; 0: as the streams file says")
+    catch_up_rate: int = Field(CATCH_UP_RATE, gt=0, description="Facts a second at which a slot's backlog is told")
     drain_seconds: float = Field(2.0, description="Time given to calls in flight at SIGTERM")
 
     @field_validator("plants", mode="before")

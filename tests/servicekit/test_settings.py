@@ -47,3 +47,20 @@ def test_more_replicas_than_a_broker_can_keep_are_refused(
     with pytest.raises(SystemExit):
         load(ServiceSettings)
     assert "STREAM_REPLICAS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "many"])
+def test_a_rate_that_never_catches_up_is_refused_with_one_sentence(
+    rate: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CATCH_UP_RATE", rate)
+    with pytest.raises(SystemExit):
+        load(ServiceSettings)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("CATCH_UP_RATE: ")
+
+
+def test_a_plant_catches_up_at_the_rate_that_the_settings_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(ServiceSettings).catch_up_rate == 20_000
+    monkeypatch.setenv("CATCH_UP_RATE", "500")
+    assert load(ServiceSettings).catch_up_rate == 500

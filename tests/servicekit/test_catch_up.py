@@ -1,0 +1,105 @@
+"""A backlog is told at a bounded rate, in order; what is live, there or in another slot, does not wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import pytest
+
+from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit.broker import Broker as Connection
+from servicekit.broker import is_heartbeat
+from servicekit.database import Database
+from servicekit.door import Door
+from servicekit.relay import Relay
+from tests.servicekit.test_relay_and_reader import RULES, SLOT
+from tests.support import toy
+from tests.support.broker import Broker
+from tests.support.eventually import eventually
+from tests.support.toy import an_add
+
+pytestmark = pytest.mark.connected
+OTHER = "inventory-brno"
+
+
+@pytest.fixture
+async def connection(broker: Broker) -> AsyncIterator[Connection]:
+    made = Connection(broker.url, RULES, "relay")
+    yield made
+    await made.close()
+
+
+@asynccontextmanager
+async def working(database: Database, relay: Relay) -> AsyncIterator[Door]:
+    """A service with its relay at work, and the door through which its facts come."""
+    door = Door(database, toy.STORE, relay.told)
+    parts = [relay.serve([SLOT, OTHER]), *([door.serve()] if database.is_sqlite else [])]
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        yield door
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def say(door: Door, first: int, last: int) -> None:
+    await asyncio.gather(*(door.run(toy.add, an_add(str(n))) for n in range(first, last + 1)))
+
+
+async def stored(connection: Connection, slot: str) -> list[tuple[int, datetime]]:
+    """Number and broker's time of every fact that the stream holds, in its order."""
+    last = (await connection.stream(slot)).state.last_seq
+    found = [await connection.message(slot, sequence) for sequence in range(1, last + 1)]
+    facts = [message for message in found if message is not None and not is_heartbeat(message.subject or "")]
+    return [(Envelope.FromString(m.data or b"").producer_sequence, m.time) for m in facts if m.time is not None]
+
+
+async def holds(connection: Connection, slot: str, count: int) -> bool:
+    return (await connection.stream(slot)).state.messages >= count
+
+
+async def told(connection: Connection, count: int) -> bool:
+    if not connection.is_connected:
+        return False
+    return len(await stored(connection, SLOT)) == count
+
+
+async def test_a_backlog_is_told_in_order_and_no_faster_than_it_may(
+    database: Database, door: Door, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await say(door, 1, 600)
+    async with working(database, Relay(database, connection, catch_up_rate=200)) as here:
+        await eventually(lambda: holds(connection, SLOT, 1))
+        monkeypatch.setattr(toy, "PLANT", "brno")
+        await say(here, 601, 601)
+        await eventually(lambda: holds(connection, SLOT, 600), within=30)
+        backlog, live = await stored(connection, SLOT), await stored(connection, OTHER)
+    assert [number for number, _ in backlog] == list(range(1, 601))
+    assert (backlog[-1][1] - backlog[0][1]).total_seconds() >= 2.5
+    assert live[0][1] < backlog[-1][1], "a live fact of another slot does not wait for the backlog"
+
+
+async def test_what_was_said_while_the_broker_was_away_is_a_backlog_though_the_relay_heard_it(
+    database: Database, connection: Connection, broker: Broker
+) -> None:
+    async with working(database, Relay(database, connection, catch_up_rate=50)) as door:
+        await eventually(lambda: holds(connection, SLOT, 1))  # its first heartbeat: the relay is there
+        broker.kill()
+        await say(door, 1, 100)
+        broker.start()
+        await eventually(lambda: told(connection, 100), within=30)
+        backlog = await stored(connection, SLOT)
+    assert [number for number, _ in backlog] == list(range(1, 101))
+    assert (backlog[-1][1] - backlog[0][1]).total_seconds() >= 1.5
+
+
+async def test_live_facts_do_not_keep_to_the_rate_of_a_backlog(database: Database, connection: Connection) -> None:
+    async with working(database, Relay(database, connection, catch_up_rate=1)) as door:
+        await eventually(lambda: holds(connection, SLOT, 1))  # its first heartbeat: the relay is there
+        for number in range(1, 61):
+            await say(door, number, number)
+        await eventually(lambda: told(connection, 60), within=30)
