@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from servicekit.database import Tx
 from servicekit.domain import DomainError
 from tests.servicekit.machine import Kit
 from tests.servicekit.planted import BUGS
 from tests.support import toy
-from tests.support.crashing import CrashingDatabase
+from tests.support.crashing import Crash, CrashingDatabase
 
 pytestmark = pytest.mark.connected
 SHORT = settings(
@@ -49,6 +50,21 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Kit]]:
     said_by.close()
     heard_by.close()
     loop.close()
+
+
+async def test_a_crash_comes_before_the_statement_that_it_is_told(tmp_path: Path) -> None:
+    database, ran = fast_database(tmp_path / "cut.db", tmp_path / "versions"), []
+
+    def work(tx: Tx) -> None:
+        for number in (1, 2, 3):
+            tx.run("SELECT 1")
+            ran.append(number)
+
+    database.die_in(1, 3)
+    with pytest.raises(Crash):
+        await database.write(work)
+    database.close()
+    assert ran == [1, 2]
 
 
 def test_the_kit_stands_as_its_model_through_every_crash(machine: type[Kit]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,11 +24,11 @@ class _CutTx(Tx):
         super().__init__(connection)
         self._left = statement
 
-    def _execute(self, sql: str, parameters: Sequence[Any]) -> sa.CursorResult[Any]:
+    def _run(self, sql: str, parameters: Any, *, is_many: bool) -> Any:
         self._left -= 1
         if self._left <= 0:
             raise Crash
-        return super()._execute(sql, parameters)
+        return super()._run(sql, parameters, is_many=is_many)
 
 
 class CrashingDatabase(Database):
