@@ -20,12 +20,14 @@ from servicekit.database import Database, StoreUnavailable, Tx
 from servicekit.domain import BusinessKeyConflict, DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import EventMeta, Handler, type_of, unpack
+from servicekit.lanes import LaneFact
 from servicekit.outbox import Stored, Told
 from servicekit.owners import FREE, Fence
 from servicekit.position import NOTHING_SAID, Position, Said, Step
 from servicekit.use_case import Store
 
 log = structlog.get_logger()
+LANE_MOST = 128  # facts of a lane that are worked off in one transaction
 
 
 class FactVersionUnknown(DomainError):
@@ -262,34 +264,71 @@ class Inbox:
             await self.drain(key)
 
     async def drain(self, order_key: str, *, is_released: bool = False) -> int:
-        """Work a lane off from its head, one transaction a fact, until it is empty or the head fails. Facts done."""
-        done = 0
-        while await self._advance(order_key, is_released or done > 0):
-            done += 1
+        """Work a lane off from its head, many facts a transaction, until it is empty or the head fails. Facts done.
+
+        A transaction that breaks is done again fact by fact; one that breaks it alone has failed, as in `take`.
+        """
+        done, most = 0, LANE_MOST
+        while True:
+            try:
+                count = await self._advance(order_key, is_released or done > 0, most)
+            except (StoreUnavailable, DomainError):
+                raise
+            except Exception as error:
+                if most == 1:
+                    log.exception("fact failed its transaction", consumer=self.consumer, order_key=order_key)
+                    await self._fail_head(order_key, is_released or done > 0, error)
+                    return done
+                most = 1
+                continue
+            if not count:
+                return done
+            done += count
+
+    async def _advance(self, order_key: str, is_released: bool, most: int) -> int:
+        """One transaction: the facts of a lane before the first that fails, which is tried next, as the head. Facts done."""
+
+        def transaction(tx: Tx) -> tuple[int, list[Stored]]:
+            if not self._is_to_work(tx, order_key, is_released):
+                return 0, []
+            waiting = lanes.facts(tx, self.consumer, order_key, most)
+            batch, done, error = self._decide(tx, waiting)
+            if done and error is not None and not isinstance(error, DomainError):
+                batch, done, _ = self._decide(tx, waiting[:done])  # a bug may have left half a change in the batch
+            elif error is not None and not done:
+                self._fail(tx, order_key, waiting[0], error)
+                return 0, []
+            lanes.drop(tx, self.consumer, order_key, [fact.event_id for fact in waiting[:done]])
+            return done, batch.save()
+
+        done, told = await run_again(self._database, transaction)
+        self._told(told)
         return done
 
-    async def _advance(self, order_key: str, is_released: bool) -> bool:
-        def transaction(tx: Tx) -> tuple[bool, list[Stored]]:
-            self._fence.check(tx)
-            lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
-            if lane is None or (lane.state == lanes.PARKED and not is_released):
-                return False, []
-            head = lanes.head(tx, self.consumer, order_key)
-            if head is None:
-                lanes.drop(tx, self.consumer, order_key, "")
-                return False, []
-            batch = Batch(tx, self._store, clock.now())
-            work = self.work_of(Delivery(head.read()))
-            if isinstance(work, Work):
-                batch.load([work])
-            error = None if work is None else self.outcome(batch, work)
-            if error is not None:
-                state = lanes.fail(tx, self.consumer, order_key, head, error, clock.now())
-                self._say_lane(state, head.read(), error)
-                return False, []
-            lanes.drop(tx, self.consumer, order_key, head.event_id)
-            return True, batch.save()
+    def _is_to_work(self, tx: Tx, order_key: str, is_released: bool) -> bool:
+        """Whether there is a lane, locked now, and nobody must release it first."""
+        self._fence.check(tx)
+        lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
+        return lane is not None and (lane.state != lanes.PARKED or is_released)
 
-        is_done, told = await run_again(self._database, transaction)
-        self._told(told)
-        return is_done
+    def _decide(self, tx: Tx, facts: Sequence[LaneFact]) -> tuple[Batch, int, Exception | None]:
+        """Decide facts of a lane in order: the batch to save, how many took effect, and the error of the next one."""
+        works = [self.work_of(Delivery(fact.read())) for fact in facts]
+        batch = Batch(tx, self._store, clock.now())
+        batch.load([work for work in works if isinstance(work, Work)])
+        for done, work in enumerate(works):
+            if work is not None and (error := self.outcome(batch, work)) is not None:
+                return batch, done, error
+        return batch, len(works), None
+
+    def _fail(self, tx: Tx, order_key: str, head: LaneFact, error: Exception) -> None:
+        state = lanes.fail(tx, self.consumer, order_key, head, error, clock.now())
+        self._say_lane(state, head.read(), error)
+
+    async def _fail_head(self, order_key: str, is_released: bool, error: Exception) -> None:
+        def transaction(tx: Tx) -> None:
+            if self._is_to_work(tx, order_key, is_released):
+                for head in lanes.facts(tx, self.consumer, order_key, 1):
+                    self._fail(tx, order_key, head, error)
+
+        await run_again(self._database, transaction)

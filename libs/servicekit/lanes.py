@@ -194,9 +194,10 @@ def _fact(row: Any) -> LaneFact:
     return LaneFact(row[0], row[1], bytes(row[2]), row[3], row[4], row[5])
 
 
-def drop(tx: Tx, consumer: str, order_key: str, event_id: str) -> None:
-    """Take one fact out, and the lane away if that was the last."""
-    tx.run("DELETE FROM lane_fact WHERE consumer = ? AND event_id = ?", (consumer, event_id))
+def drop(tx: Tx, consumer: str, order_key: str, event_ids: Sequence[str]) -> None:
+    """Take facts out, and the lane away if those were the last."""
+    mine = [(consumer, event_id) for event_id in event_ids]
+    tx.many("DELETE FROM lane_fact WHERE consumer = ? AND event_id = ?", mine)
     tx.run(
         "DELETE FROM lane WHERE consumer = ? AND order_key = ? AND NOT EXISTS "
         "(SELECT 1 FROM lane_fact f WHERE f.consumer = lane.consumer AND f.order_key = lane.order_key)",
@@ -278,7 +279,7 @@ def supersede(tx: Tx, consumer: str, fact: LaneFact, renewed: Envelope) -> None:
 
 
 def discard(tx: Tx, consumer: str, order_key: str, fact: LaneFact) -> None:
-    drop(tx, consumer, order_key, fact.event_id)
+    drop(tx, consumer, order_key, [fact.event_id])
     _settle(tx, consumer, fact.event_id, "discarded", "")
 
 

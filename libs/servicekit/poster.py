@@ -336,7 +336,7 @@ def release(tx: Tx, consumer: str, order_key: str) -> int:
     if row is not None and row.state == "refused":
         again = row.now("planned", payload=envelope.data.value, attempts=0, looks=0, next_attempt_time=0)
         posting_table.update(tx, again, "refused")
-    lanes.drop(tx, consumer, order_key, head.event_id)
+    lanes.drop(tx, consumer, order_key, [head.event_id])
     return 1
 
 

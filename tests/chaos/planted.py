@@ -142,12 +142,14 @@ def corrected_head_again() -> None:
     drop = lanes.drop
     seen: set[str] = set()
 
-    def hasty(tx: Any, consumer: str, order_key: str, event_id: str) -> None:
-        corrected = tx.rows("SELECT 1 FROM fact_outcome WHERE superseded_by = ?", (event_id,))
-        if corrected and event_id not in seen:
-            seen.add(event_id)
-            return
-        drop(tx, consumer, order_key, event_id)
+    def hasty(tx: Any, consumer: str, order_key: str, event_ids: Sequence[str]) -> None:
+        kept = {
+            event_id
+            for event_id in event_ids
+            if event_id not in seen and tx.rows("SELECT 1 FROM fact_outcome WHERE superseded_by = ?", (event_id,))
+        }
+        seen.update(kept)
+        drop(tx, consumer, order_key, [event_id for event_id in event_ids if event_id not in kept])
 
     lanes.drop = hasty
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 TRIES = 14  # the first, and one for each pause that a waiting lane makes
+TOGETHER = 2  # facts of a lane that are worked off in one transaction; few, so that many lanes need several
 WAITING, PARKED = "waiting", "parked"
 
 
@@ -125,17 +126,20 @@ class Hearing:
         return refusal
 
     def advance(self, order_key: str, *, is_released: bool) -> bool:
-        """One step of working a lane off; False: it goes no further."""
+        """One transaction of working a lane off, up to the first that is refused; only a head was tried. False: it ends."""
         lane = self.lanes.get(order_key)
         if lane is None or (lane.state == PARKED and not is_released):
             return False
-        head, tries = lane.facts[0]
-        refusal = self._effect(head)
-        if refusal:
-            lane.facts[0] = (head, tries + 1)
-            lane.state = PARKED if refusal == PARKED or tries + 1 >= TRIES else WAITING
-            return False
-        self._drop(order_key, head.event_id)
+        for done in range(TOGETHER):
+            if not lane.facts:
+                break
+            head, tries = lane.facts[0]
+            if refusal := self._effect(head):
+                if not done:
+                    lane.facts[0] = (head, tries + 1)
+                    lane.state = PARKED if refusal == PARKED or tries + 1 >= TRIES else WAITING
+                return done > 0
+            self._drop(order_key, head.event_id)
         return True
 
     def correct(self, order_key: str, event_id: str, renewed: Said) -> None:

@@ -84,18 +84,18 @@ def what_a_person_settled_comes_back(patch: Patch) -> None:
     patch.setattr(lanes, "settled", forgetful)
 
 
-def a_released_head_leaves_its_lane_later(patch: Patch) -> None:
+def what_was_worked_off_leaves_its_lane_later(patch: Patch) -> None:
     """In the next transaction only: a crash between the two leaves it there, done."""
     advance = Inbox._advance
 
-    async def in_two(self: Inbox, order_key: str, is_released: bool) -> bool:
-        head = await self._database.read(lambda tx: lanes.head(tx, self.consumer, order_key))
+    async def in_two(self: Inbox, order_key: str, is_released: bool, most: int) -> int:
+        dropped: list[tuple[Any, ...]] = []
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(lanes, "drop", lambda tx, *what: None)
-            is_done = await advance(self, order_key, is_released)
-        if is_done and head is not None:
-            await self._database.write(lambda tx: lanes.drop(tx, self.consumer, order_key, head.event_id))
-        return is_done
+            inner.setattr(lanes, "drop", lambda tx, *what: dropped.append(what))
+            done = await advance(self, order_key, is_released, most)
+        for what in dropped:
+            await self._database.write(lambda tx, what=what: lanes.drop(tx, *what))
+        return done
 
     patch.setattr(Inbox, "_advance", in_two)
 
@@ -144,7 +144,7 @@ BUGS: Sequence[Callable[[Patch], None]] = (
     a_repeat_takes_effect_again,
     a_follower_passes_its_parked_head,
     what_a_person_settled_comes_back,
-    a_released_head_leaves_its_lane_later,
+    what_was_worked_off_leaves_its_lane_later,
     facts_are_told_before_the_commit,
     numbers_are_counted_in_memory,
 )

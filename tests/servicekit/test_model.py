@@ -11,9 +11,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from servicekit import inbox
 from servicekit.database import Tx
 from servicekit.domain import DomainError
 from tests.servicekit.machine import Kit
+from tests.servicekit.model import TOGETHER
 from tests.servicekit.planted import BUGS
 from tests.support import toy
 from tests.support.crashing import Crash, CrashingDatabase
@@ -45,11 +47,14 @@ def fast_database(path: Path, versions: Path) -> CrashingDatabase:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[type[Kit]]:
     home = tmp_path_factory.mktemp("model")
     loop = asyncio.new_event_loop()
+    patch = pytest.MonkeyPatch()
+    patch.setattr(inbox, "LANE_MOST", TOGETHER)
     said_by, heard_by = (fast_database(home / f"{name}.db", home / "versions") for name in ("said_by", "heard_by"))
     yield type("Kit", (Kit,), {"said_by": said_by, "heard_by": heard_by, "loop": loop})
     said_by.close()
     heard_by.close()
     loop.close()
+    patch.undo()
 
 
 async def test_a_crash_comes_before_the_statement_that_it_is_told(tmp_path: Path) -> None:
