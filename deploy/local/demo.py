@@ -197,7 +197,7 @@ def wrong_confirmation(story: Story, plants: Plants, report: Report) -> None:
 
 
 SCENARIOS = {  # in the order in which one system can play them: 3 wants open orders and lines that stand
-    3: Scenario(machines.play, ("aachen", "brno"), has_machines=True),
+    3: Scenario(machines.play, ("aachen", "brno", "ghent"), has_machines=True),
     1: Scenario(play, ("aachen", "brno")),
     2: Scenario(batches.play, ("ghent",)),
 }

@@ -16,11 +16,13 @@ from deploy.local.tryton.plants import PlantSeed
 FOREIGN = 0  # layer
 PYTHON = sys.executable
 LAYOUTS = {"aachen": "stations", "brno": "cells"}  # of the plants that have a line
-EQUIPMENT = ("EQ-100", "EQ-200")  # what the CMMS knows
+EQUIPMENT = ("EQ-100", "EQ-200", "EQ-300")  # what the CMMS knows
 MACHINE_NAMES = ("state", "fault", "runtime", "cycles", "vibration", "temperature")
+REGISTERS = [str(register) for register in range(6)]
 MACHINES = {  # by plant: protocol, asset, where its signals live
-    "aachen": ("modbus", "CNC-01-A", [str(register) for register in range(6)]),
+    "aachen": ("modbus", "CNC-01-A", REGISTERS),
     "brno": ("opc_ua", "LAT-03-A", [f"ns=2;s=Machine.{name}" for name in MACHINE_NAMES]),
+    "ghent": ("modbus", "RX-01-A", REGISTERS),
 }
 
 

@@ -29,6 +29,8 @@ OFFSETS = {
     "lims-ghent": 122,
     "historian-ghent": 123,
     "historian-ghent-backup": 124,
+    "machine-ghent": 125,
+    "machine-ghent-control": 126,
     "wms": 201,
     "qms": 202,
     "cmms": 203,
