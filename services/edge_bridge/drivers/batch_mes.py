@@ -11,7 +11,7 @@ from isthmus.common.v1.quantity_pb2 import Quantity
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit.postings import Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import PAGE, MesStep, client, page_of, record_of
+from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
 
 UNITS = {"KGM": "kg", "GRM": "g", "LTR": "l", "C62": "pcs", "MTR": "m"}
 FEED = "records"
@@ -41,26 +41,15 @@ def _day(order: WorkOrder, field: str) -> str | None:
     return date(value.year, value.month, value.day).isoformat()
 
 
-class BatchMes:
+class BatchMes(FeedMes):
     """Reads the batch record by polling, asks for batches by POST."""
 
     name = "batch_mes"
 
-    def __init__(self, connector_id: str, url: str) -> None:
-        self.connector_id = connector_id
-        self.http = client(url)
-
-    async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
-        return await self.booked(position, PAGE)
-
     async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
-        """The batch record is never emptied: it is the executive's book."""
         found = await page_of(self.http, "/records", "records", after=position or "0", limit=str(most))
         numbered = [(str(record["seq"]), record) for record in found]
         return [(record_of(self.connector_id, FEED, at, record, ("seq",)), at) for at, record in numbered]
-
-    async def mark_read(self, record: PlantRecord) -> None:
-        """The journal is never emptied: our position is enough."""
 
     def posting_kinds(self) -> Mapping[str, PostingKind]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -18,10 +18,6 @@ from services.edge_bridge.driver import DriverAway
 SETTLE = timedelta(seconds=12)
 TIMEOUT = 4.0
 PAGE = 100
-
-
-def client(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT)
 
 
 async def page_of(http: httpx.AsyncClient, path: str, name: str, **params: str) -> list[dict[str, Any]]:
@@ -46,6 +42,23 @@ def record_of(
             record.fields.add(name=name, value="" if value is None else text)
     record.read_time.FromDatetime(clock.now())
     return record
+
+
+class FeedMes:
+    """An MES whose feed is never emptied, and so is its book as well: our position in it is enough."""
+
+    def __init__(self, connector_id: str, url: str) -> None:
+        self.connector_id = connector_id
+        self.http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT)
+
+    async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
+        raise NotImplementedError
+
+    async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
+        return await self.booked(position, PAGE)
+
+    async def mark_read(self, record: PlantRecord) -> None:
+        """There is nothing to mark."""
 
 
 class MesStep:

@@ -10,7 +10,7 @@ from typing import Any
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit.postings import Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import PAGE, MesStep, client, page_of, record_of
+from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
 
 UNITS = {"C62": "ST", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
 FEED = "meldungen"
@@ -53,26 +53,15 @@ def _day(order: WorkOrder, field: str) -> str:
     return date(value.year, value.month, value.day).strftime("%d.%m.%Y")
 
 
-class RestMes:
+class RestMes(FeedMes):
     """Reads reports by polling, asks for orders by POST and PUT."""
 
     name = "rest_mes"
 
-    def __init__(self, connector_id: str, url: str) -> None:
-        self.connector_id = connector_id
-        self.http = client(url)
-
-    async def records(self, position: str) -> Sequence[tuple[PlantRecord, str]]:
-        return await self.booked(position, PAGE)
-
     async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
-        """The feed is never emptied: it is the MES's book of reports."""
         found = await page_of(self.http, "/api/meldungen", "meldungen", nach=position or "0", max=str(most))
         numbered = [(str(report["lfd"]), report) for report in found]
         return [(record_of(self.connector_id, FEED, at, report, OF_FEED), at) for at, report in numbered]
-
-    async def mark_read(self, record: PlantRecord) -> None:
-        """The feed is never emptied: our position is enough."""
 
     def posting_kinds(self) -> Mapping[str, PostingKind]:
         return {
