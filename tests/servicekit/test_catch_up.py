@@ -15,6 +15,7 @@ from servicekit.broker import is_heartbeat
 from servicekit.database import Database
 from servicekit.door import Door
 from servicekit.relay import Relay
+from servicekit.run import end_of
 from tests.servicekit.test_relay_and_reader import RULES, SLOT
 from tests.support import toy
 from tests.support.broker import Broker
@@ -41,9 +42,7 @@ async def working(database: Database, relay: Relay) -> AsyncIterator[Door]:
     try:
         yield door
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_of(tasks)
 
 
 async def say(door: Door, first: int, last: int) -> None:
