@@ -10,6 +10,7 @@ import grpc
 
 from isthmus.gateway.v1 import gateway_service_pb2
 from isthmus.gateway.v1.gateway_service_pb2_grpc import add_GatewayServiceServicer_to_server
+from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from servicekit.facts import handlers_of
 from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
@@ -61,6 +62,9 @@ def posting_kinds(erps: Mapping[str, TrytonClient], kit: Kit) -> Mapping[tuple[s
     if settings.cmms_url and settings.cmms_api_key_file:
         made = cmms.posting_kinds(cmms.client_of(settings.cmms_url, _read(settings.cmms_api_key_file)))
         kinds |= {(wire.CMMS, kind): maker for kind, maker in made.items()}
+    if settings.maintenance:
+        stub = MaintenanceServiceStub(clients.channel(settings.maintenance))
+        kinds[wire.MAINTENANCE, wire.COMPLETE_WORK_REQUEST] = cmms.CompletesWorkRequest(stub)
     return kinds
 
 
@@ -78,9 +82,9 @@ def loops(erps: Mapping[str, TrytonClient], bindings: Mapping[str, Binding], kit
         yield Follower(kit, called, client, reader, synchroniser, bindings[plant_id]).serve()
     if settings.webhook_listen and settings.webhook_secret_file:
         yield routes.serve(called, settings.webhook_listen, _read(settings.webhook_secret_file))
-    if settings.cmms_url and settings.cmms_api_key_file and called.maintenance is not None:
+    if settings.cmms_url and settings.cmms_api_key_file and settings.maintenance:
         http = cmms.client_of(settings.cmms_url, _read(settings.cmms_api_key_file))
-        yield cmms.CmmsFollower(kit, http, called.maintenance).serve()
+        yield cmms.CmmsFollower(kit, http).serve()
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,17 +12,18 @@ import grpc
 import httpx
 import structlog
 
-from isthmus.maintenance.v1.maintenance_service_pb2 import CompleteWorkRequestRequest
-from isthmus.maintenance.v1.work_request_pb2 import WorkRequest
+from isthmus.maintenance.v1.maintenance_service_pb2 import CompleteWorkRequestRequest, GetWorkRequestRequest
+from isthmus.maintenance.v1.work_request_pb2 import WORK_REQUEST_STATE_COMPLETED, WorkRequest
 from servicekit.domain import BusinessKey, DomainError
 from servicekit.errors import from_rpc_error
 from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
 from servicekit.run import Kit
+from servicekit.use_case import PlannedPosting
 from servicekit.wire import key_message, timestamp
 from services.gateway import use_cases, wire
 from services.gateway.clients import DEADLINE
 from services.gateway.domain.partner_feed import PartnerFeed
-from services.gateway.partner_http import TIMEOUT, PartnerStep, call
+from services.gateway.partner_http import SETTLE, TIMEOUT, PartnerStep, call
 from services.gateway.store import PARTNER_FEEDS
 
 log = structlog.get_logger()
@@ -70,23 +72,71 @@ def posting_kinds(http: httpx.AsyncClient) -> Mapping[str, PostingKind]:
     return {wire.OPEN_WORK_REQUEST: OpensWorkRequest(http)}
 
 
-def completion(said: Mapping[str, Any]) -> CompleteWorkRequestRequest | None:
-    """What a notification that changed asks of maintenance; None: it is not done, or not one of ours."""
-    if said["SystemStatus"] != DONE or not said.get("Plant"):
+def completion(said: Mapping[str, Any], plants: Collection[str]) -> PlannedPosting | None:
+    """What a notification that changed asks of maintenance; None: it is not done, or not one of our plants.
+
+    What can't be read of it is left out: the posting is refused then, for a person to put in.
+    """
+    plant_id, reference = str(said.get("Plant") or ""), str(said.get("ExternalRef") or "")
+    if said.get("SystemStatus") != DONE or plant_id not in plants:
         return None
-    return CompleteWorkRequestRequest(
-        business_key=key_message(BusinessKey("cmms", "completion", str(said["NotificationNo"]))),
-        plant_id=said["Plant"],
-        work_request_id=said["ExternalRef"],
-        occur_time=timestamp(datetime.fromisoformat(said["CompletedAt"]).astimezone(UTC)),
+    number = str(said.get("NotificationNo") or "")
+    asked = CompleteWorkRequestRequest(
+        business_key=key_message(BusinessKey("cmms", "completion", number)),
+        plant_id=plant_id,
+        work_request_id=reference,
     )
+    with suppress(ValueError):
+        asked.occur_time.CopyFrom(timestamp(datetime.fromisoformat(str(said.get("CompletedAt"))).astimezone(UTC)))
+    order_key = f"notification:{number}"
+    key = f"completion/{number}/{said['ChangeNo']}"
+    return PlannedPosting(wire.MAINTENANCE, wire.COMPLETE_WORK_REQUEST, plant_id, order_key, key, asked)
+
+
+class CompletesWorkRequest:
+    """Work is done in the CMMS: maintenance is told. Complete already, whoever said it, is as good."""
+
+    settle_time = SETTLE
+
+    def __init__(self, maintenance: Any) -> None:
+        self._maintenance = maintenance
+
+    async def find(self, posting: Posting) -> Found | None:
+        found = await self.read(posting, "")
+        return found if found.is_booked else None
+
+    async def draft(self, posting: Posting) -> str:
+        return ""
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        asked: CompleteWorkRequestRequest = posting.payload
+        if not asked.HasField("occur_time"):
+            text = f"notification {asked.business_key.document_number} says no time at which it was completed"
+            raise Refused("CMMS_NOTIFICATION_UNREADABLE", f"{text}: correct occur_time here")
+        await self._call(self._maintenance.CompleteWorkRequest, asked)
+
+    async def read(self, posting: Posting, foreign_id: str) -> Found:
+        asked: CompleteWorkRequestRequest = posting.payload
+        wanted = GetWorkRequestRequest(work_request_id=asked.work_request_id)
+        found = (await self._call(self._maintenance.GetWorkRequest, wanted)).work_request
+        return Found(found.work_request_id, is_booked=found.state == WORK_REQUEST_STATE_COMPLETED)
+
+    async def _call(self, method: Any, request: Any) -> Any:
+        """Raises Refused with maintenance's reason, or NoAnswer."""
+        try:
+            return await method(request, timeout=DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            code, reason, _ = from_rpc_error(error)
+            if code in NOT_OURS:
+                raise Refused(reason or code.name, error.details() or "") from error
+            raise NoAnswer(f"{code.name}: {error.details()}") from error
 
 
 class CmmsFollower:
     """Hears from the CMMS what is done, in the order of its change numbers, and goes on where it stopped."""
 
-    def __init__(self, kit: Kit, http: httpx.AsyncClient, maintenance: Any) -> None:
-        self._kit, self._http, self._maintenance = kit, http, maintenance
+    def __init__(self, kit: Kit, http: httpx.AsyncClient) -> None:
+        self._kit, self._http = kit, http
 
     async def serve(self) -> None:
         """Run until cancelled."""
@@ -94,9 +144,8 @@ class CmmsFollower:
             try:
                 while await self._page():
                     pass
-            except (Away, NoAnswer, Refused, DomainError, grpc.aio.AioRpcError, ValueError, KeyError) as fault:
-                text = fault.details() if isinstance(fault, grpc.aio.AioRpcError) else str(fault)
-                log.warning("following the CMMS pauses", fault=text)
+            except (Away, NoAnswer, Refused, DomainError, ValueError, KeyError) as fault:
+                log.warning("following the CMMS pauses", fault=str(fault))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _page(self) -> bool:
@@ -104,19 +153,7 @@ class CmmsFollower:
         after = feeds[0].watermark if feeds else "0"
         found = await call(self._http, "cmms", "GET", PATH, params={"ChangedAfter": after})
         for said in found["Notifications"]:
-            await self._tell(said)
-            await self._kit.door.run(use_cases.advance_partner, PartnerFeed(wire.CMMS, str(said["ChangeNo"])))
+            posting = completion(said, self._kit.settings.plants)
+            heard = wire.HearPartner(PartnerFeed(wire.CMMS, str(said["ChangeNo"])), posting)
+            await self._kit.door.run(use_cases.hear_partner, heard)
         return bool(found["Notifications"])
-
-    async def _tell(self, said: Mapping[str, Any]) -> None:
-        """What maintenance refuses is said in the log: it was completed by hand before, or is nobody's."""
-        asked = completion(said)
-        if asked is None:
-            return
-        try:
-            await self._maintenance.CompleteWorkRequest(asked, timeout=DEADLINE)
-        except grpc.aio.AioRpcError as error:
-            code, reason, _ = from_rpc_error(error)
-            if code not in NOT_OURS:
-                raise
-            log.warning("completion refused", notification=said["NotificationNo"], reason=reason, text=error.details())

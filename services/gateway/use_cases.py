@@ -10,7 +10,6 @@ from servicekit.postings import PostingOutcome
 from servicekit.use_case import Decision, Fact, PlannedPosting, Seen, UseCase
 from services.gateway import stock_wire, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
-from services.gateway.domain.partner_feed import PartnerFeed
 from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS, PARTNER_FEEDS, STOCK_CHANGES
 
 # --- what an ERP said
@@ -61,15 +60,15 @@ advance_erp = UseCase(
 )
 
 
-def decide_advance_partner(seen: Seen, command: PartnerFeed, now: datetime) -> Decision:
-    """Remember how far a partner is heard."""
-    return Decision(changed=[command])
+def decide_hear(seen: Seen, command: wire.HearPartner, now: datetime) -> Decision:
+    """Remember how far a partner is heard, and ask for what it said."""
+    return Decision(changed=[command.feed], postings=[command.posting] if command.posting else [])
 
 
-advance_partner = UseCase(
-    name="advance_partner",
-    loads=lambda c, seen: [PARTNER_FEEDS.key(c.partner_id)],
-    decide=decide_advance_partner,
+hear_partner = UseCase(
+    name="hear_partner",
+    loads=lambda c, seen: [PARTNER_FEEDS.key(c.feed.partner_id)],
+    decide=decide_hear,
     is_traced=False,
 )
 

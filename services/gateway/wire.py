@@ -45,6 +45,8 @@ from services.gateway.domain.partner_feed import PartnerFeed
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
 WMS, QMS, CMMS = "wms", "qms", "cmms"
+MAINTENANCE = "maintenance"  # our own service, asked by postings so that what it refuses stands at a desk
+COMPLETE_WORK_REQUEST = "complete_work_request"
 OPEN_WORK_REQUEST = "open_work_request"  # maintenance hears the answer by this name
 ORDER_KINDS = frozenset({"complete_work_order", "correct_work_order", "announce_receipt", "ask_verdict", "open_case"})
 LOT_KINDS = frozenset(  # of an order, where one made the lot
@@ -69,6 +71,14 @@ def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
 
 def order_key(plant_id: str, document_type: str, number: str, line: str = "") -> BusinessKey:
     return BusinessKey(erp_of(plant_id), document_type, number, line)
+
+
+@dataclass(frozen=True, slots=True)
+class HearPartner:
+    """How far a partner is heard with this, and what it asks of our own services."""
+
+    feed: PartnerFeed
+    posting: PlannedPosting | None
 
 
 def digest_of(message: Message) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from itertools import count
 from typing import Any
 
@@ -118,6 +121,38 @@ async def test_a_work_request_gets_its_number_and_what_people_complete_is_comple
     await eventually(lambda: [one.state for one in requests_of(calls, press)] == [COMPLETED])
 
 
+def parked_of(calls: Calls, order_key: str) -> list[str]:
+    desk = LaneServiceStub(calls.channels["gateway"])
+    found = desk.ListLanes(lanes.ListLanesRequest(), timeout=10).lanes
+    return [lane.text for lane in found if lane.order_key == order_key and lane.reason == "POSTING_REFUSED"]
+
+
+def by_hand(cmms: Partner, reference: str) -> int:
+    """A notification that a planner makes and completes; nobody here asked for it."""
+    said = {"Equipment": "EQ-100", "ShortText": "by hand", "Priority": "LOW", "Plant": "aachen"}
+    made = cmms.post("/services/notifications", ExternalRef=reference, **said)["Notification"]
+    cmms.post(f"/services/notifications/{int(made['NotificationNo'])}/complete")
+    return int(made["NotificationNo"])
+
+
+async def test_what_the_cmms_says_of_work_that_nobody_knows_is_parked_and_the_rest_is_heard(
+    calls: Calls, plant: Plant
+) -> None:
+    cmms, press = Partner(calls, "cmms"), f"PRESS-{next(ASSET_NUMBERS)}"
+    unknown = by_hand(cmms, f"nobody-{press}")
+    with closing(sqlite3.connect(calls.hub.home / "cmms" / "cmms.db", timeout=10)) as store, store:
+        said = json.dumps({"Plant": "aachen", "ExternalRef": f"broken-{press}"})
+        statement = (
+            "INSERT INTO notification (external_ref, content, status, completed_at, change_no) "
+            "VALUES (?, ?, 'NOCO', 'yesterday', (SELECT MAX(change_no) + 1 FROM notification))"
+        )
+        broken = store.execute(statement, (f"broken-{press}", said)).lastrowid
+    await test_a_work_request_gets_its_number_and_what_people_complete_is_complete(calls, plant)
+    (text,) = await eventually(lambda: parked_of(calls, f"notification:{unknown:08d}"))
+    assert f"nobody-{press}" in text
+    assert await eventually(lambda: parked_of(calls, f"notification:{broken:08d}"))
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [("", "has no number in the CMMS: correct cmms_asset_number here"), ("EQ-999", "Equipment EQ-999 does not exist")],
@@ -132,11 +167,5 @@ async def test_an_asset_that_the_cmms_does_not_know_waits_for_a_person(
     opened = maintenance.OpenWorkRequestRequest(plant_id="aachen", asset_id=press, problem="leaks", priority=1)
     opened.business_key.CopyFrom(a_key(f"p{next(NUMBERS)}", "desk", "request"))
     calls.maintenance.OpenWorkRequest(opened, timeout=10)
-    desk = LaneServiceStub(calls.channels["gateway"])
-
-    def parked() -> list[str]:
-        found = desk.ListLanes(lanes.ListLanesRequest(), timeout=10).lanes
-        return [lane.text for lane in found if lane.order_key == f"asset:{press}" and lane.reason == "POSTING_REFUSED"]
-
-    (text,) = await eventually(parked)
+    (text,) = await eventually(lambda: parked_of(calls, f"asset:{press}"))
     assert words in text
