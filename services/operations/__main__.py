@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -15,33 +16,38 @@ from isthmus.operations.v1.operations_service_pb2_grpc import add_OperationsServ
 from servicekit import clock
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.operations import event_handlers, spans
+from services.operations import event_handlers, sla_queries, spans
+from services.operations.interfaces import Interfaces, InterfacesWrong
 from services.operations.mes_books import MesBooks
 from services.operations.reconciler import Reconciler, Sides, begin_by_schedule
 from services.operations.rpc import OperationsService
 from services.operations.settings import Settings
+from services.operations.sla_watch import SlaWatch
 from services.operations.store import STORE
 
 PRUNE_SECONDS = 60.0
 DAY_NS = 86_400_000_000_000
+CLOCKS_KEPT = timedelta(days=7)  # after they stopped: within it a start that comes late finds its end
 
 
-def servicers(kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
-    add_OperationsServiceServicer_to_server(OperationsService(kit), server)
+def servicers(interfaces: Interfaces, kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
+    add_OperationsServiceServicer_to_server(OperationsService(kit, interfaces), server)
     add_TraceServiceServicer_to_server(spans.SpanReceiver(kit.database), server)  # type: ignore[no-untyped-call]
     return [operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name]
 
 
-async def prune_spans(kit: Kit) -> None:
-    """Keep the span store bounded."""
+async def prune(kit: Kit) -> None:
+    """Keep spans and clocks bounded."""
     while True:
         before = clock.micros(clock.now()) * 1000 - int(kit.settings.span_days * DAY_NS)
         await kit.database.write(partial(spans.prune, before_ns=before))
+        await kit.database.write(partial(sla_queries.prune, before=clock.now() - CLOCKS_KEPT))
         await asyncio.sleep(PRUNE_SECONDS)
 
 
-def loops(kit: Kit) -> Iterable[Awaitable[None]]:
-    yield prune_spans(kit)
+def loops(interfaces: Interfaces, kit: Kit) -> Iterable[Awaitable[None]]:
+    yield prune(kit)
+    yield SlaWatch(kit.database, kit.door, interfaces, kit.settings.plants).serve()
     settings: Settings = kit.settings
     if settings.inventory and settings.production and settings.gateway:
         mes = {plant: MesBooks.connect(at, settings.production) for plant, at in settings.edge_bridges.items()}
@@ -52,15 +58,20 @@ def loops(kit: Kit) -> Iterable[Awaitable[None]]:
 
 
 def main() -> None:
+    settings = load(Settings)
+    try:
+        interfaces = Interfaces.load(settings.interfaces_file)
+    except InterfacesWrong as wrong:
+        raise SystemExit(str(wrong)) from None
     service = Service(
         store=STORE,
         migrations=Path(__file__).parent / "migrations",
-        servicers=servicers,
-        hears_all=event_handlers.record_entry,
+        servicers=partial(servicers, interfaces),
+        hears_all=partial(event_handlers.record_entry, interfaces),
         streams_of_all=True,
-        loops=loops,
+        loops=partial(loops, interfaces),
     )
-    run_service(service, load(Settings))
+    run_service(service, settings)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,16 @@ from typing import Any
 
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
 from servicekit.run import Kit
-from services.operations import queries, use_cases, wire
+from services.operations import queries, sla_queries, use_cases, wire
+from services.operations.interfaces import Interfaces
 
 
 class OperationsService(OperationsServiceServicer):
-    """Timelines, spans, variances and reconciliations."""
+    """Timelines, spans, variances, reconciliations and the time of interfaces."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Kit, interfaces: Interfaces) -> None:
         self._door, self._database = kit.door, kit.database
+        self._plants, self._interfaces = kit.settings.plants, interfaces
 
     async def FindOrders(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.find_orders(tx, request))
@@ -41,3 +43,7 @@ class OperationsService(OperationsServiceServicer):
 
     async def ListOrderVariances(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_order_variances(tx, request))
+
+    async def ListInterfaces(self, request: Any, context: Any) -> Any:
+        every = [(plant_id, one) for plant_id in sorted(self._plants) for one in self._interfaces.all]
+        return await self._database.read(lambda tx: sla_queries.list_interfaces(tx, request, every))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -17,5 +19,8 @@ class Settings(ServiceSettings):
     gateway: str = Field("", description="host:port of the gateway; empty: books can't be compared")
     edge_bridges: dict[str, str] = Field(
         {}, description="host:port of edge bridges by plant, as JSON; a plant without: its MES is not compared"
+    )
+    interfaces_file: Path = Field(
+        Path(__file__).parent / "interfaces.yaml", description="The interfaces whose time is kept, with their limits"
     )
     reconcile_hours: float = Field(24.0, ge=0, description="How often every plant's books are compared; 0: when asked")

@@ -7,6 +7,7 @@ from servicekit.rows import Rows, table
 from servicekit.use_case import Store
 from services.operations.domain.order_comparison import ToldOrderVariance
 from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationMissing, State, ToldVariance
+from services.operations.domain.sla import SlaClock, Standing
 from services.operations.domain.timeline import Entry, Number, OrderMissing, OrderReference
 
 ORDERS = Rows(
@@ -131,4 +132,46 @@ ORDER_VARIANCES = Rows(
     insert_only=True,
 )
 
-STORE = Store("operations", (ORDERS, NUMBERS, ENTRIES, DESKS, RECONCILIATIONS, VARIANCES, ORDER_VARIANCES))
+CLOCKS = Rows(
+    table("sla_clocks", "interface_id plant_id work_id work_order_id", "open_time close_time", flags="is_reached"),
+    SlaClock,
+    key=("interface_id", "plant_id", "work_id"),
+    from_row=lambda r: SlaClock(
+        interface_id=r.interface_id,
+        plant_id=r.plant_id,
+        work_id=r.work_id,
+        work_order_id=r.work_order_id,
+        open_time=instant(r.open_time) if r.open_time else None,
+        close_time=instant(r.close_time) if r.close_time else None,
+        is_reached=bool(r.is_reached),
+    ),
+    to_row=lambda c: {
+        "interface_id": c.interface_id,
+        "plant_id": c.plant_id,
+        "work_id": c.work_id,
+        "work_order_id": c.work_order_id,
+        "open_time": micros(c.open_time) if c.open_time else 0,
+        "close_time": micros(c.close_time) if c.close_time else 0,
+        "is_reached": c.is_reached,
+    },
+)
+
+STANDINGS = Rows(
+    table("sla_standings", "interface_id plant_id", "since_time", flags="is_breached"),
+    Standing,
+    key=("interface_id", "plant_id"),
+    from_row=lambda r: Standing(
+        r.interface_id, r.plant_id, bool(r.is_breached), instant(r.since_time) if r.since_time else None
+    ),
+    to_row=lambda s: {
+        "interface_id": s.interface_id,
+        "plant_id": s.plant_id,
+        "is_breached": s.is_breached,
+        "since_time": micros(s.since_time) if s.since_time else 0,
+    },
+)
+
+STORE = Store(
+    "operations",
+    (ORDERS, NUMBERS, ENTRIES, DESKS, RECONCILIATIONS, VARIANCES, ORDER_VARIANCES, CLOCKS, STANDINGS),
+)

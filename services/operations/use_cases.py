@@ -1,7 +1,8 @@
-"""What changes something in operations: a fact becomes a timeline entry; a plant's books are compared."""
+"""What changes something in operations: a fact becomes a timeline entry and moves clocks; a plant's books are compared."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,11 @@ from isthmus.operations.v1 import operations_service_pb2 as messages
 from servicekit.facts import EventMeta
 from servicekit.rows import Key
 from servicekit.use_case import Decision, Fingerprint, Seen, UseCase
-from services.operations import order_wire, wire
+from services.operations import order_wire, sla_wire, wire
 from services.operations.domain.reconciliation import Desk, Reconciliation, ReconciliationUnderWay, State
+from services.operations.domain.sla import Change, SlaClock, Standing, Step, clock_of
 from services.operations.domain.timeline import Entry, Number, OrderReference
-from services.operations.store import DESKS, ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS
+from services.operations.store import CLOCKS, DESKS, ENTRIES, NUMBERS, ORDERS, RECONCILIATIONS, STANDINGS
 from services.operations.telling import Told
 
 
@@ -21,6 +23,7 @@ from services.operations.telling import Told
 class RecordEntry:
     told: Told
     meta: EventMeta
+    steps: tuple[Step, ...] = ()  # what the fact is to the clocks of interfaces
 
 
 def decide_entry(seen: Seen, command: RecordEntry, now: datetime) -> Decision:
@@ -53,8 +56,17 @@ def decide_entry(seen: Seen, command: RecordEntry, now: datetime) -> Decision:
         for number in {told.work_order_id, *told.numbers} - {""}
         if seen.get(NUMBERS.key(number, told.work_order_id)) is None
     ]
-    changed: list[object] = [entry, *new, *([order] if order != known else [])]
+    changed: list[object] = [entry, *new, *([order] if order != known else []), *_moved_clocks(seen, command.steps)]
     return Decision(changed=changed, traceparent=meta.traceparent)
+
+
+def _moved_clocks(seen: Seen, steps: Iterable[Step]) -> Iterator[SlaClock]:
+    """A fact is one step of an interface at most, so that none of these is changed twice."""
+    for step in steps:
+        known = seen.get(CLOCKS.key(step.interface_id, step.plant_id, step.work_id))
+        after = (known or clock_of(step)).after(step)
+        if after != known:
+            yield after
 
 
 def _loads(command: RecordEntry, seen: Seen) -> list[Key[Any]]:
@@ -64,10 +76,45 @@ def _loads(command: RecordEntry, seen: Seen) -> list[Key[Any]]:
         ENTRIES.key(command.meta.event_id),
         ORDERS.key(order_id),
         *(NUMBERS.key(number, order_id) for number in numbers),
+        *(CLOCKS.key(step.interface_id, step.plant_id, step.work_id) for step in command.steps),
     ]
 
 
 record_entry = UseCase(name="record_entry", loads=_loads, decide=decide_entry, is_traced=False)
+
+
+# --- the time of interfaces
+
+
+def decide_breach(seen: Seen, command: sla_wire.ChangeStanding, now: datetime) -> Decision:
+    """Say that an interface is breached, once until it recovers."""
+    standing = seen.get(STANDINGS.key(command.waiting.interface_id, command.waiting.plant_id))
+    if standing is not None and standing.is_breached:
+        return Decision(moot="said before")
+    return _said(command, Change.BREACHED, command.time)
+
+
+def decide_recovery(seen: Seen, command: sla_wire.ChangeStanding, now: datetime) -> Decision:
+    """Say that a breach is over, once."""
+    standing = seen.get(STANDINGS.key(command.waiting.interface_id, command.waiting.plant_id))
+    if standing is None or not standing.is_breached:
+        return Decision(moot="said before")
+    return _said(command, Change.RECOVERED, standing.since_time or now)
+
+
+def _said(command: sla_wire.ChangeStanding, change: Change, breach_time: datetime) -> Decision:
+    waiting = command.waiting
+    standing = Standing(waiting.interface_id, waiting.plant_id, change is Change.BREACHED, command.time)
+    return Decision(changed=[standing], facts=[sla_wire.fact(waiting, change, breach_time, command.time)])
+
+
+def _standing(command: sla_wire.ChangeStanding, seen: Seen) -> list[Key[Any]]:
+    return [STANDINGS.key(command.waiting.interface_id, command.waiting.plant_id)]
+
+
+# Traced, though of no order: the collector counts spans by name, which is the metric of breaches.
+breach_sla = UseCase(name="breach_sla", loads=_standing, decide=decide_breach)
+recover_sla = UseCase(name="recover_sla", loads=_standing, decide=decide_recovery)
 
 
 # --- reconciliation

@@ -22,20 +22,25 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.operations.v1 import reconciliation_pb2 as isthmus_dot_operations_dot_v1_dot_reconciliation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_events.proto\x12\x15isthmus.operations.v1\x1a*isthmus/operations/v1/reconciliation.proto\"X\n\x17ReconciliationCompleted\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"G\n\rVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.StockVariance\"L\n\x12OrderVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.OrderVarianceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/operations/v1/operations_events.proto\x12\x15isthmus.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a*isthmus/operations/v1/reconciliation.proto\"X\n\x17ReconciliationCompleted\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"G\n\rVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.StockVariance\"L\n\x12OrderVarianceFound\x12\x36\n\x08variance\x18\x01 \x01(\x0b\x32$.isthmus.operations.v1.OrderVariance\"\x97\x01\n\x0bSlaBreached\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x14\n\x0cinterface_id\x18\x02 \x01(\t\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14oldest_work_order_id\x18\x04 \x01(\t\x12\x12\n\nopen_count\x18\x05 \x01(\x03\"\x98\x01\n\x0cSlaRecovered\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x14\n\x0cinterface_id\x18\x02 \x01(\t\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14oldest_work_order_id\x18\x04 \x01(\t\x12\x12\n\nopen_count\x18\x05 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.operations.v1.operations_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECONCILIATIONCOMPLETED']._serialized_start=116
-  _globals['_RECONCILIATIONCOMPLETED']._serialized_end=204
-  _globals['_VARIANCEFOUND']._serialized_start=206
-  _globals['_VARIANCEFOUND']._serialized_end=277
-  _globals['_ORDERVARIANCEFOUND']._serialized_start=279
-  _globals['_ORDERVARIANCEFOUND']._serialized_end=355
+  _globals['_RECONCILIATIONCOMPLETED']._serialized_start=149
+  _globals['_RECONCILIATIONCOMPLETED']._serialized_end=237
+  _globals['_VARIANCEFOUND']._serialized_start=239
+  _globals['_VARIANCEFOUND']._serialized_end=310
+  _globals['_ORDERVARIANCEFOUND']._serialized_start=312
+  _globals['_ORDERVARIANCEFOUND']._serialized_end=388
+  _globals['_SLABREACHED']._serialized_start=391
+  _globals['_SLABREACHED']._serialized_end=542
+  _globals['_SLARECOVERED']._serialized_start=545
+  _globals['_SLARECOVERED']._serialized_end=697
 # @@protoc_insertion_point(module_scope)

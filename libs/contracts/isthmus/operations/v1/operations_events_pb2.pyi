@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from isthmus.operations.v1 import reconciliation_pb2 as _reconciliation_pb2
 import builtins as _builtins
 import sys
@@ -82,3 +83,80 @@ class OrderVarianceFound(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderVarianceFound: _TypeAlias = OrderVarianceFound  # noqa: Y015
+
+@_typing.final
+class SlaBreached(_message.Message):
+    """Work waits at an interface for longer than its limit. Said once, until it recovers. Order key of this and the next:
+    sla:<plant id>:<interface id>.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    INTERFACE_ID_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    OLDEST_WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    OPEN_COUNT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    interface_id: _builtins.str
+    oldest_work_order_id: _builtins.str
+    open_count: _builtins.int
+    """What waits there, within the limit or beyond."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest work passed the limit."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        interface_id: _builtins.str = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        oldest_work_order_id: _builtins.str = ...,
+        open_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface_id", b"interface_id", "oldest_work_order_id", b"oldest_work_order_id", "open_count", b"open_count", "plant_id", b"plant_id", "since_time", b"since_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlaBreached: _TypeAlias = SlaBreached  # noqa: Y015
+
+@_typing.final
+class SlaRecovered(_message.Message):
+    """No work at a breached interface is beyond its limit any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    INTERFACE_ID_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    OLDEST_WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    OPEN_COUNT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    interface_id: _builtins.str
+    oldest_work_order_id: _builtins.str
+    """Order behind the oldest that still waits, within the limit; empty: none."""
+    open_count: _builtins.int
+    """What waits there, all of it within the limit."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """When the breach began that is over, as SlaBreached said it."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        interface_id: _builtins.str = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        oldest_work_order_id: _builtins.str = ...,
+        open_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface_id", b"interface_id", "oldest_work_order_id", b"oldest_work_order_id", "open_count", b"open_count", "plant_id", b"plant_id", "since_time", b"since_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlaRecovered: _TypeAlias = SlaRecovered  # noqa: Y015

@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
+from isthmus.operations.v1 import interface_pb2 as _interface_pb2
 from isthmus.operations.v1 import reconciliation_pb2 as _reconciliation_pb2
 import builtins as _builtins
 import sys
@@ -652,3 +653,57 @@ class ListOrderVariancesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOrderVariancesResponse: _TypeAlias = ListOrderVariancesResponse  # noqa: Y015
+
+@_typing.final
+class ListInterfacesRequest(_message.Message):
+    """See ListInterfaces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    """Empty: all plants."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInterfacesRequest: _TypeAlias = ListInterfacesRequest  # noqa: Y015
+
+@_typing.final
+class ListInterfacesResponse(_message.Message):
+    """See ListInterfaces."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERFACES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def interfaces(self) -> _containers.RepeatedCompositeFieldContainer[_interface_pb2.Interface]: ...
+    def __init__(
+        self,
+        *,
+        interfaces: _abc.Iterable[_interface_pb2.Interface] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interfaces", b"interfaces", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInterfacesResponse: _TypeAlias = ListInterfacesResponse  # noqa: Y015

@@ -80,6 +80,11 @@ class OperationsServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.FromString,
                 _registered_method=True)
+        self.ListInterfaces = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ListInterfaces',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -153,6 +158,14 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListInterfaces(self, request, context):
+        """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
+        state changes. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -200,6 +213,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListOrderVariances,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.SerializeToString,
+            ),
+            'ListInterfaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInterfaces,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -446,6 +464,33 @@ class OperationsService:
             '/isthmus.operations.v1.OperationsService/ListOrderVariances',
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListOrderVariancesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInterfaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ListInterfaces',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

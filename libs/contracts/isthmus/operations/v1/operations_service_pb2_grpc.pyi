@@ -58,6 +58,10 @@ class OperationsServiceStub:
     """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
     Errors: PAGE_TOKEN_INVALID.
     """
+    ListInterfaces: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListInterfacesRequest, _operations_service_pb2.ListInterfacesResponse]
+    """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
+    state changes. Errors: PAGE_TOKEN_INVALID.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -88,6 +92,10 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListOrderVariances: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOrderVariancesRequest, _operations_service_pb2.ListOrderVariancesResponse]  # type: ignore[assignment]
     """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
     Errors: PAGE_TOKEN_INVALID.
+    """
+    ListInterfaces: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListInterfacesRequest, _operations_service_pb2.ListInterfacesResponse]  # type: ignore[assignment]
+    """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
+    state changes. Errors: PAGE_TOKEN_INVALID.
     """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -170,6 +178,16 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_service_pb2.ListOrderVariancesResponse, _abc.Awaitable[_operations_service_pb2.ListOrderVariancesResponse]]:
         """Lists where a reconciliation found the plant's MES and production apart, by work order and operation.
         Errors: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListInterfaces(
+        self,
+        request: _operations_service_pb2.ListInterfacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListInterfacesResponse, _abc.Awaitable[_operations_service_pb2.ListInterfacesResponse]]:
+        """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
+        state changes. Errors: PAGE_TOKEN_INVALID.
         """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
