@@ -18,7 +18,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from deploy.local import books, desk, ports, processes, system, timeline
+from deploy.local import books, desk, interfaces, ports, processes, system, timeline
 from deploy.local.influx import InfluxAbsent
 from deploy.local.output import AsJson, console, show
 from deploy.local.processes import DidNotStart
@@ -163,6 +163,12 @@ def trace(order: str, as_json: AsJson = False, spans: bool = True) -> None:
 def variances(plant: str = "", as_json: AsJson = False) -> None:
     """Where line counters and confirmations differ.   Example: isthmus variances --plant aachen"""
     show(timeline.variances(ports.local(), plant), "Variances", as_json)
+
+
+@app.command(name="interfaces")
+def list_interfaces(plant: str = "", as_json: AsJson = False) -> None:
+    """Whether each interface keeps its time: clocks on business steps.   Example: isthmus interfaces --plant aachen"""
+    show(interfaces.interfaces(ports.local(), plant), "Interfaces", as_json)
 
 
 @app.command()

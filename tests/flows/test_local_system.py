@@ -79,6 +79,19 @@ def test_the_support_desk_answers_people_and_machines(local_system: LocalSystem,
     assert isinstance(local_system.ask(*command.split()), list)
 
 
+async def test_an_interface_shows_when_it_last_kept_its_time(local_system: LocalSystem) -> None:
+    def used() -> list[dict[str, Any]]:
+        rows = local_system.ask("interfaces")
+        good = {(row["plant"], row["interface"]) for row in rows if row["last good"]}
+        ways = ("order-intake", "mes-acceptance", "erp-completion")
+        assert good >= {(plant, way) for plant in FIRST for way in ways}
+        return rows
+
+    rows = await eventually(used, within=120)
+    assert {row["state"] for row in rows} <= {"ok", "breached"}
+    assert "mes-acceptance" in local_system.isthmus.run("interfaces", "--plant", "aachen").out
+
+
 def test_a_slot_that_is_followed_can_not_be_resumed(local_system: LocalSystem) -> None:
     answer = local_system.isthmus.run("lanes", "resume", "inventory", "inventory", "production-brno", "compared", "kim")
     assert is_one_sentence(answer), answer.err

@@ -20,6 +20,7 @@ RUN_BY = {  # the make targets run the command of the same name after set-up
     "make chaos-selftest": f"{CHAOS}: test_every_planted_bug_is_caught",
     ".venv/bin/isthmus trace FA-000001": f"{SYSTEM}: test_an_order_is_told_from_release_to_completion_in_one_trace",
     ".venv/bin/isthmus lanes list": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
+    ".venv/bin/isthmus interfaces": f"{SYSTEM}: test_an_interface_shows_when_it_last_kept_its_time",
     ".venv/bin/isthmus reconcile aachen": (
         "flows/test_reconciliation.py: test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation"
     ),
