@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from services.operations import use_cases
 from tests.support.shape import ROOT, compose
 
 TELEMETRY = ROOT / "deploy" / "telemetry"
@@ -61,3 +62,10 @@ def test_the_dashboard_asks_for_metrics_that_the_collector_makes_from_a_source_t
         assert panel["datasource"]["uid"] in sources
         for metric in re.findall(r"(\w+)\{", panel["targets"][0]["expr"]):
             assert metric in (f"{prefix}_calls_total", f"{prefix}_duration_{unit}_bucket")
+
+
+def test_the_dashboard_counts_breaches_of_interfaces_by_the_steps_that_say_them() -> None:
+    panels = json.loads((TELEMETRY / "grafana/dashboards/services.json").read_text())["panels"]
+    asked = " ".join(panel["targets"][0]["expr"] for panel in panels)
+    names = [said.name.replace("_", " ") for said in (use_cases.breach_sla, use_cases.recover_sla)]
+    assert f'span_name=~"{"|".join(names)}"' in asked

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from isthmus.edge.v1.edge_events_pb2 import WorkOrderAccepted
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.operations.v1 import interface_pb2, operations_service_pb2
 from isthmus.production.v1.production_events_pb2 import WorkOrderReleased
-from servicekit import clock, migrate
+from servicekit import clock, migrate, telemetry
 from servicekit.database import Database
 from servicekit.door import Door
 from servicekit.facts import unpack
@@ -127,6 +129,20 @@ async def test_a_breach_is_said_once_and_its_recovery_once(desk: Desk) -> None:
     shown = await desk.interface("mes-acceptance")
     assert (shown.state, shown.open_count, shown.oldest_work_order_id) == (OK, 0, "")
     assert shown.HasField("last_good_time")
+
+
+async def test_a_breach_and_its_recovery_are_spans_by_which_they_are_counted(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(telemetry, "_processor", SimpleSpanProcessor(exporter))
+    await desk.hear("production", released())
+    for seconds in (0, 61, 11, 60):
+        await desk.look_after(seconds)
+    await desk.hear("edge_bridge", accepted())
+    await desk.look_after(0)
+    told = [(span.name, (span.attributes or {})["isthmus.order.key"]) for span in exporter.get_finished_spans()]
+    assert told == [(name, "sla:aachen:mes-acceptance") for name in ("breach sla", "recover sla")]
 
 
 async def test_an_interface_can_be_breached_again(desk: Desk) -> None:
