@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
 from servicekit import paging
 from servicekit.database import Tx
-from servicekit.wire import quantity_message, quantity_of
+from servicekit.rows import Rows
+from servicekit.wire import date_of, quantity_message, quantity_of
 from services.master_data import wire
 from services.master_data.domain.unit_conversion import UnitConversionUnknown, pair_of
 from services.master_data.store import (
@@ -14,9 +17,23 @@ from services.master_data.store import (
     ITEMS,
     OWNERSHIP_REFUSALS,
     OWNERSHIP_RULES,
+    PARTNERS,
+    RESOURCES,
     ROUTINGS,
     UNIT_CONVERSIONS,
 )
+
+N = TypeVar("N")
+
+
+def _page(tx: Tx, rows: Rows[N], request: Any, where: str = "", *parameters: str) -> tuple[list[N], str]:
+    """A plant's nouns by their id, and the token of those that follow."""
+    most, noun_id = paging.size(request), rows.key_columns[1]
+    (after,) = paging.after(request) or [""]
+    where = f"plant_id = ? AND {noun_id} > ? {where} ORDER BY {noun_id} LIMIT ?"
+    found = rows.select(tx, where, (request.plant_id, after, *parameters, most))
+    last = [rows.key_of(found[-1])[1]] if len(found) == most else None
+    return found, paging.token(request, last)
 
 
 def get_item(tx: Tx, request: messages.GetItemRequest) -> messages.GetItemResponse:
@@ -25,11 +42,8 @@ def get_item(tx: Tx, request: messages.GetItemRequest) -> messages.GetItemRespon
 
 
 def list_items(tx: Tx, request: messages.ListItemsRequest) -> messages.ListItemsResponse:
-    most = paging.size(request)
-    (after,) = paging.after(request) or [""]
-    items = ITEMS.select(tx, "plant_id = ? AND item_id > ? ORDER BY item_id LIMIT ?", (request.plant_id, after, most))
-    last = [items[-1].item_id] if len(items) == most else None
-    return messages.ListItemsResponse(items=map(wire.item_message, items), next_page_token=paging.token(request, last))
+    items, token = _page(tx, ITEMS, request)
+    return messages.ListItemsResponse(items=map(wire.item_message, items), next_page_token=token)
 
 
 def get_bill_of_materials(tx: Tx, request: messages.GetBillOfMaterialsRequest) -> messages.GetBillOfMaterialsResponse:
@@ -37,9 +51,46 @@ def get_bill_of_materials(tx: Tx, request: messages.GetBillOfMaterialsRequest) -
     return messages.GetBillOfMaterialsResponse(bill_of_materials=wire.bill_message(bill))
 
 
+def list_bills_of_materials(
+    tx: Tx, request: messages.ListBillsOfMaterialsRequest
+) -> messages.ListBillsOfMaterialsResponse:
+    """Days are kept as ISO text, so that text is in the order of days; empty is before all of them."""
+    item_id, day = request.item_id, date_of(request, "on_date")
+    where, parameters = "", []
+    if item_id:
+        where, parameters = "AND item_id = ?", [item_id]
+    if day is not None:
+        where += " AND effective_start_date <= ? AND (effective_end_date = '' OR effective_end_date >= ?)"
+        parameters += [day.isoformat()] * 2
+    bills, token = _page(tx, BILLS_OF_MATERIALS, request, where, *parameters)
+    return messages.ListBillsOfMaterialsResponse(
+        bills_of_materials=map(wire.bill_message, bills), next_page_token=token
+    )
+
+
 def get_routing(tx: Tx, request: messages.GetRoutingRequest) -> messages.GetRoutingResponse:
     routing = ROUTINGS.require(tx, request.plant_id, request.routing_id)
     return messages.GetRoutingResponse(routing=wire.routing_message(routing))
+
+
+def get_partner(tx: Tx, request: messages.GetPartnerRequest) -> messages.GetPartnerResponse:
+    partner = PARTNERS.require(tx, request.plant_id, request.partner_id)
+    return messages.GetPartnerResponse(partner=wire.partner_message(partner))
+
+
+def list_partners(tx: Tx, request: messages.ListPartnersRequest) -> messages.ListPartnersResponse:
+    partners, token = _page(tx, PARTNERS, request)
+    return messages.ListPartnersResponse(partners=map(wire.partner_message, partners), next_page_token=token)
+
+
+def get_resource(tx: Tx, request: messages.GetResourceRequest) -> messages.GetResourceResponse:
+    resource = RESOURCES.require(tx, request.plant_id, request.resource_id)
+    return messages.GetResourceResponse(resource=wire.resource_message(resource))
+
+
+def list_resources(tx: Tx, request: messages.ListResourcesRequest) -> messages.ListResourcesResponse:
+    resources, token = _page(tx, RESOURCES, request)
+    return messages.ListResourcesResponse(resources=map(wire.resource_message, resources), next_page_token=token)
 
 
 def list_ownership_rules(tx: Tx, request: messages.ListOwnershipRulesRequest) -> messages.ListOwnershipRulesResponse:

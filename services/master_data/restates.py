@@ -8,13 +8,11 @@ from servicekit.database import Tx
 from servicekit.restate import Restates
 from servicekit.use_case import Fact
 from services.master_data import wire
-from services.master_data.domain.item import Item
-from services.master_data.domain.recipe import BillOfMaterials, Routing
 from services.master_data.domain.unit_conversion import UnitConversion
-from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, ROUTINGS, UNIT_CONVERSIONS
+from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, PARTNERS, RESOURCES, ROUTINGS, UNIT_CONVERSIONS
 
 
-def entity(_tx: Tx, entity: Item | BillOfMaterials | Routing, now: datetime) -> Fact:
+def entity(_tx: Tx, entity: wire.Entity, now: datetime) -> Fact:
     return wire.entity_fact(entity, now)
 
 
@@ -26,5 +24,7 @@ RESTATES = (
     Restates(ITEMS, entity),
     Restates(BILLS_OF_MATERIALS, entity),
     Restates(ROUTINGS, entity),
+    Restates(PARTNERS, entity),
+    Restates(RESOURCES, entity),
     Restates(UNIT_CONVERSIONS, unit_conversion),
 )

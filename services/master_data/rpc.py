@@ -10,7 +10,7 @@ from services.master_data import queries, use_cases, wire
 
 
 class MasterDataService(MasterDataServiceServicer):
-    """Items, bills of materials and routings, who owns them, and what others call them."""
+    """Items, bills of materials, routings, partners and resources, who owns them, and what others call them."""
 
     def __init__(self, kit: Kit) -> None:
         self._door, self._database = kit.door, kit.database
@@ -23,6 +23,12 @@ class MasterDataService(MasterDataServiceServicer):
 
     async def RecordRouting(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.record_routing, wire.record_routing(request))
+
+    async def RecordPartner(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_partner, wire.record_partner(request))
+
+    async def RecordResource(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_resource, wire.record_resource(request))
 
     async def RecordOwnershipRule(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.record_ownership_rule, wire.record_ownership_rule(request))
@@ -45,8 +51,23 @@ class MasterDataService(MasterDataServiceServicer):
     async def GetBillOfMaterials(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_bill_of_materials(tx, request))
 
+    async def ListBillsOfMaterials(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_bills_of_materials(tx, request))
+
     async def GetRouting(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_routing(tx, request))
+
+    async def GetPartner(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_partner(tx, request))
+
+    async def ListPartners(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_partners(tx, request))
+
+    async def GetResource(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_resource(tx, request))
+
+    async def ListResources(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_resources(tx, request))
 
     async def ListOwnershipRules(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_ownership_rules(tx, request))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from servicekit.use_case import Store
 from services.master_data.domain.foreign_id import ForeignId, ForeignIdMissing
 from services.master_data.domain.item import Item, ItemMissing
 from services.master_data.domain.ownership import OwnershipRefusal, OwnershipRefusalMissing, OwnershipRule, State
+from services.master_data.domain.partner import Partner, PartnerMissing
 from services.master_data.domain.recipe import (
     BillOfMaterials,
     BillOfMaterialsMissing,
@@ -22,6 +24,7 @@ from services.master_data.domain.recipe import (
     RoutingMissing,
     RoutingOperation,
 )
+from services.master_data.domain.resource import Resource, ResourceMissing
 from services.master_data.domain.unit_conversion import UnitConversion
 
 ITEMS = Rows(
@@ -44,17 +47,61 @@ ITEMS = Rows(
 )
 
 
+PARTNERS = Rows(
+    table("partners", "plant_id partner_id name country_code", "version", flags="is_supplier is_customer is_retired"),
+    Partner,
+    key=("plant_id", "partner_id"),
+    from_row=lambda r: Partner(
+        r.plant_id,
+        r.partner_id,
+        r.name,
+        bool(r.is_supplier),
+        bool(r.is_customer),
+        r.country_code,
+        r.version,
+        bool(r.is_retired),
+    ),
+    to_row=asdict,
+    missing=PartnerMissing,
+)
+
+RESOURCES = Rows(
+    table("resources", "plant_id resource_id name category parent_resource_id", "version", flags="is_retired"),
+    Resource,
+    key=("plant_id", "resource_id"),
+    from_row=lambda r: Resource(
+        r.plant_id, r.resource_id, r.name, r.category, r.parent_resource_id, r.version, bool(r.is_retired)
+    ),
+    to_row=asdict,
+    missing=ResourceMissing,
+)
+
+
+def _effective(r: Any) -> tuple[date | None, date | None]:
+    """Days of a row, where empty is none."""
+    start, end = (date.fromisoformat(t) if t else None for t in (r.effective_start_date, r.effective_end_date))
+    return start, end
+
+
+def _effective_row(recipe: BillOfMaterials | Routing) -> dict[str, str]:
+    start, end = recipe.effective_start_date, recipe.effective_end_date
+    return {
+        "effective_start_date": start.isoformat() if start else "",
+        "effective_end_date": end.isoformat() if end else "",
+    }
+
+
 def _bill(r: Any) -> BillOfMaterials:
     parts = [Component(item, Quantity(Decimal(amount), unit)) for item, amount, unit in json.loads(r.components)]
     output = Quantity(unscaled(r.output), r.unit_code)
     said = r.plant_id, r.bill_of_materials_id, r.item_id, r.revision, output, tuple(parts), r.version
-    return BillOfMaterials(*said, bool(r.is_retired))
+    return BillOfMaterials(*said, bool(r.is_retired), *_effective(r))
 
 
 BILLS_OF_MATERIALS = Rows(
     table(
         "bills_of_materials",
-        "plant_id bill_of_materials_id item_id revision unit_code components",
+        "plant_id bill_of_materials_id item_id revision unit_code components effective_start_date effective_end_date",
         "output version",
         flags="is_retired",
     ),
@@ -71,12 +118,18 @@ BILLS_OF_MATERIALS = Rows(
         "components": json.dumps([[c.item_id, plain(c.quantity.value), c.quantity.unit_code] for c in b.components]),
         "version": b.version,
         "is_retired": b.is_retired,
+        **_effective_row(b),
     },
     missing=BillOfMaterialsMissing,
 )
 
 ROUTINGS = Rows(
-    table("routings", "plant_id routing_id item_id operations", "version", flags="is_retired"),
+    table(
+        "routings",
+        "plant_id routing_id item_id operations effective_start_date effective_end_date",
+        "version",
+        flags="is_retired",
+    ),
     Routing,
     key=("plant_id", "routing_id"),
     from_row=lambda r: Routing(
@@ -86,6 +139,7 @@ ROUTINGS = Rows(
         tuple(RoutingOperation(*operation) for operation in json.loads(r.operations)),
         r.version,
         bool(r.is_retired),
+        *_effective(r),
     ),
     to_row=lambda r: {
         "plant_id": r.plant_id,
@@ -96,6 +150,7 @@ ROUTINGS = Rows(
         ),
         "version": r.version,
         "is_retired": r.is_retired,
+        **_effective_row(r),
     },
     missing=RoutingMissing,
 )
@@ -175,5 +230,15 @@ UNIT_CONVERSIONS = Rows(
 
 STORE = Store(
     "master_data",
-    (ITEMS, BILLS_OF_MATERIALS, ROUTINGS, OWNERSHIP_RULES, OWNERSHIP_REFUSALS, FOREIGN_IDS, UNIT_CONVERSIONS),
+    (
+        ITEMS,
+        BILLS_OF_MATERIALS,
+        ROUTINGS,
+        PARTNERS,
+        RESOURCES,
+        OWNERSHIP_RULES,
+        OWNERSHIP_REFUSALS,
+        FOREIGN_IDS,
+        UNIT_CONVERSIONS,
+    ),
 )

@@ -20,6 +20,8 @@ from services.master_data.store import (
     ITEMS,
     OWNERSHIP_REFUSALS,
     OWNERSHIP_RULES,
+    PARTNERS,
+    RESOURCES,
     ROUTINGS,
     UNIT_CONVERSIONS,
 )
@@ -28,6 +30,8 @@ ENTITIES: Mapping[EntityType, Rows[Any]] = {
     EntityType.ITEM: ITEMS,
     EntityType.BILL_OF_MATERIALS: BILLS_OF_MATERIALS,
     EntityType.ROUTING: ROUTINGS,
+    EntityType.PARTNER: PARTNERS,
+    EntityType.RESOURCE: RESOURCES,
 }
 NO_LONGER = "no longer refused: what the source system offers was taken, or is what is kept"
 
@@ -141,6 +145,14 @@ def _offer_routing(c: wire.RecordRouting) -> Offer:
     return Offer(EntityType.ROUTING, c.routing.plant_id, c.routing.routing_id, c.routing, c.business_key)
 
 
+def _offer_partner(c: wire.RecordPartner) -> Offer:
+    return Offer(EntityType.PARTNER, c.partner.plant_id, c.partner.partner_id, c.partner, c.business_key)
+
+
+def _offer_resource(c: wire.RecordResource) -> Offer:
+    return Offer(EntityType.RESOURCE, c.resource.plant_id, c.resource.resource_id, c.resource, c.business_key)
+
+
 # --- items, bills of materials and routings
 
 
@@ -202,6 +214,43 @@ record_routing = UseCase(
     decide=decide_routing,
     fingerprint=Fingerprint.of("routing"),
     answers=messages.RecordRoutingResponse,
+)
+
+
+# --- partners and resources
+
+
+def decide_partner(seen: Seen, command: wire.RecordPartner, now: datetime) -> Decision:
+    """Record a supplier or customer, and say so if anything differs."""
+    taken = _take(seen, _offer_partner(command), now)
+    partner = wire.partner_message(taken.entity) if taken.entity is not None else None
+    answer = messages.RecordPartnerResponse(partner=partner, **taken.told())
+    return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
+
+
+record_partner = UseCase(
+    name="record_partner",
+    loads=lambda c, seen: _offer_partner(c).loads(),
+    decide=decide_partner,
+    fingerprint=Fingerprint.of("partner"),
+    answers=messages.RecordPartnerResponse,
+)
+
+
+def decide_resource(seen: Seen, command: wire.RecordResource, now: datetime) -> Decision:
+    """Record a line or work centre, and say so if anything differs. What it is part of may come later."""
+    taken = _take(seen, _offer_resource(command), now)
+    resource = wire.resource_message(taken.entity) if taken.entity is not None else None
+    answer = messages.RecordResourceResponse(resource=resource, **taken.told())
+    return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
+
+
+record_resource = UseCase(
+    name="record_resource",
+    loads=lambda c, seen: _offer_resource(c).loads(),
+    decide=decide_resource,
+    fingerprint=Fingerprint.of("resource"),
+    answers=messages.RecordResourceResponse,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,17 +14,32 @@ from isthmus.masterdata.v1 import (
     masterdata_events_pb2,
     masterdata_service_pb2,
     ownership_pb2,
+    partner_pb2,
+    resource_pb2,
     routing_pb2,
     unit_conversion_pb2,
 )
 from servicekit.domain import BusinessKey, Quantity, plain
 from servicekit.use_case import Fact
-from servicekit.wire import duration_message, key_of_message, quantity_message, quantity_of, seconds_of, timestamp
+from servicekit.wire import (
+    date_message,
+    date_of,
+    duration_message,
+    key_of_message,
+    quantity_message,
+    quantity_of,
+    seconds_of,
+    timestamp,
+)
 from services.master_data.domain.foreign_id import ForeignId
 from services.master_data.domain.item import Item
 from services.master_data.domain.ownership import EntityType, OwnershipRefusal, OwnershipRule, State
+from services.master_data.domain.partner import Partner
 from services.master_data.domain.recipe import BillOfMaterials, Component, Routing, RoutingOperation
+from services.master_data.domain.resource import Resource
 from services.master_data.domain.unit_conversion import UnitConversion
+
+Entity = Item | BillOfMaterials | Routing | Partner | Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,18 @@ class RecordBillOfMaterials:
 class RecordRouting:
     business_key: BusinessKey
     routing: Routing
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPartner:
+    business_key: BusinessKey
+    partner: Partner
+
+
+@dataclass(frozen=True, slots=True)
+class RecordResource:
+    business_key: BusinessKey
+    resource: Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,8 @@ ENTITY_TYPES = {
     EntityType.ITEM: ownership_pb2.ENTITY_TYPE_ITEM,
     EntityType.BILL_OF_MATERIALS: ownership_pb2.ENTITY_TYPE_BILL_OF_MATERIALS,
     EntityType.ROUTING: ownership_pb2.ENTITY_TYPE_ROUTING,
+    EntityType.PARTNER: ownership_pb2.ENTITY_TYPE_PARTNER,
+    EntityType.RESOURCE: ownership_pb2.ENTITY_TYPE_RESOURCE,
 }
 ENTITY_TYPE_OF = {number: entity_type.value for entity_type, number in ENTITY_TYPES.items()}
 STATES = {
@@ -133,6 +162,10 @@ def record_item(request: masterdata_service_pb2.RecordItemRequest) -> RecordItem
     return RecordItem(key_of_message(request.business_key), item)
 
 
+def _effective(said: Any) -> tuple[date | None, date | None]:
+    return date_of(said, "effective_start_date"), date_of(said, "effective_end_date")
+
+
 def record_bill_of_materials(request: masterdata_service_pb2.RecordBillOfMaterialsRequest) -> RecordBillOfMaterials:
     said = request.bill_of_materials
     bill = BillOfMaterials(
@@ -142,7 +175,9 @@ def record_bill_of_materials(request: masterdata_service_pb2.RecordBillOfMateria
         said.revision,
         quantity_of(said.output_quantity),
         tuple(Component(c.item_id, quantity_of(c.quantity)) for c in said.components),
-        is_retired=said.is_retired,
+        0,
+        said.is_retired,
+        *_effective(said),
     )
     return RecordBillOfMaterials(key_of_message(request.business_key), bill)
 
@@ -158,8 +193,23 @@ def record_routing(request: masterdata_service_pb2.RecordRoutingRequest) -> Reco
         )
         for o in said.operations
     )
-    routing = Routing(request.plant_id, said.routing_id, said.item_id, operations, is_retired=said.is_retired)
+    words = request.plant_id, said.routing_id, said.item_id, operations
+    routing = Routing(*words, 0, said.is_retired, *_effective(said))
     return RecordRouting(key_of_message(request.business_key), routing)
+
+
+def record_partner(request: masterdata_service_pb2.RecordPartnerRequest) -> RecordPartner:
+    said = request.partner
+    words = said.partner_id, said.name, said.is_supplier, said.is_customer, said.country_code
+    partner = Partner(request.plant_id, *words, is_retired=said.is_retired)
+    return RecordPartner(key_of_message(request.business_key), partner)
+
+
+def record_resource(request: masterdata_service_pb2.RecordResourceRequest) -> RecordResource:
+    said = request.resource
+    words = said.resource_id, said.name, said.category, said.parent_resource_id
+    resource = Resource(request.plant_id, *words, is_retired=said.is_retired)
+    return RecordResource(key_of_message(request.business_key), resource)
 
 
 def item_message(item: Item) -> item_pb2.Item:
@@ -173,6 +223,13 @@ def item_message(item: Item) -> item_pb2.Item:
     )
 
 
+def _put_effective(message: Any, recipe: BillOfMaterials | Routing) -> None:
+    if recipe.effective_start_date is not None:
+        message.effective_start_date.CopyFrom(date_message(recipe.effective_start_date))
+    if recipe.effective_end_date is not None:
+        message.effective_end_date.CopyFrom(date_message(recipe.effective_end_date))
+
+
 def bill_message(bill: BillOfMaterials) -> bill_of_materials_pb2.BillOfMaterials:
     message = bill_of_materials_pb2.BillOfMaterials(
         bill_of_materials_id=bill.bill_of_materials_id,
@@ -182,6 +239,7 @@ def bill_message(bill: BillOfMaterials) -> bill_of_materials_pb2.BillOfMaterials
         etag=str(bill.version),
         is_retired=bill.is_retired,
     )
+    _put_effective(message, bill)
     for component in bill.components:
         message.components.add(item_id=component.item_id, quantity=quantity_message(component.quantity))
     return message
@@ -194,6 +252,7 @@ def routing_message(routing: Routing) -> routing_pb2.Routing:
         etag=str(routing.version),
         is_retired=routing.is_retired,
     )
+    _put_effective(message, routing)
     for operation in routing.operations:
         said = message.operations.add(
             sequence=operation.sequence,
@@ -203,6 +262,29 @@ def routing_message(routing: Routing) -> routing_pb2.Routing:
         if operation.labour_seconds:
             said.labour_standard.CopyFrom(duration_message(Quantity(Decimal(operation.labour_seconds), "SEC")))
     return message
+
+
+def partner_message(partner: Partner) -> partner_pb2.Partner:
+    return partner_pb2.Partner(
+        partner_id=partner.partner_id,
+        name=partner.name,
+        is_supplier=partner.is_supplier,
+        is_customer=partner.is_customer,
+        country_code=partner.country_code,
+        etag=str(partner.version),
+        is_retired=partner.is_retired,
+    )
+
+
+def resource_message(resource: Resource) -> resource_pb2.Resource:
+    return resource_pb2.Resource(
+        resource_id=resource.resource_id,
+        name=resource.name,
+        category=resource.category,
+        parent_resource_id=resource.parent_resource_id,
+        etag=str(resource.version),
+        is_retired=resource.is_retired,
+    )
 
 
 def rule_message(rule: OwnershipRule) -> ownership_pb2.OwnershipRule:
@@ -257,7 +339,7 @@ def conversion_message(conversion: UnitConversion) -> unit_conversion_pb2.UnitCo
     )
 
 
-def entity_fact(entity: Item | BillOfMaterials | Routing, now: datetime, key: BusinessKey | None = None) -> Fact:
+def entity_fact(entity: Entity, now: datetime, key: BusinessKey | None = None) -> Fact:
     """An entity is new or differs."""
     if isinstance(entity, Item):
         changed = masterdata_events_pb2.ItemChanged(item=item_message(entity))
@@ -265,6 +347,12 @@ def entity_fact(entity: Item | BillOfMaterials | Routing, now: datetime, key: Bu
     if isinstance(entity, BillOfMaterials):
         bill = masterdata_events_pb2.BillOfMaterialsReleased(bill_of_materials=bill_message(entity))
         return fact(bill, entity.plant_id, "bill_of_materials", entity.bill_of_materials_id, now, key)
+    if isinstance(entity, Partner):
+        partner = masterdata_events_pb2.PartnerChanged(partner=partner_message(entity))
+        return fact(partner, entity.plant_id, "partner", entity.partner_id, now, key)
+    if isinstance(entity, Resource):
+        resource = masterdata_events_pb2.ResourceChanged(resource=resource_message(entity))
+        return fact(resource, entity.plant_id, "resource", entity.resource_id, now, key)
     routing = masterdata_events_pb2.RoutingReleased(routing=routing_message(entity))
     return fact(routing, entity.plant_id, "routing", entity.routing_id, now, key)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import grpc
@@ -10,7 +11,10 @@ import pytest
 
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
 from isthmus.masterdata.v1 import ownership_pb2
+from isthmus.masterdata.v1.partner_pb2 import Partner
+from isthmus.masterdata.v1.resource_pb2 import Resource
 from servicekit.errors import from_rpc_error
+from servicekit.wire import date_message
 from tests.hub.conftest import Calls
 from tests.hub.test_refusals import refusal_of
 from tests.support.requests import a_key, an_item
@@ -123,3 +127,85 @@ def test_a_quantity_converts_by_the_items_rule_before_the_plants(calls: Calls) -
     ):
         _, reason = refusal_of(calls, lambda arguments=arguments: converted(*arguments), "master_data")
         assert reason == expected
+
+
+def test_partners_are_recorded_read_and_listed(calls: Calls) -> None:
+    for number, country in (("CUST-1", "DE"), ("CUST-2", ""), ("SUPP-1", "CZ")):
+        is_customer = number.startswith("CUST")
+        said = Partner(partner_id=number, name=f"Partner {number}", country_code=country)
+        said.is_customer, said.is_supplier = is_customer, not is_customer
+        key = a_key(number, document="partner")
+        request = messages.RecordPartnerRequest(business_key=key, plant_id="aachen", partner=said)
+        first = calls.master_data.RecordPartner(request, timeout=10)
+        again = calls.master_data.RecordPartner(request, timeout=10)
+        assert (first.is_changed, first.replayed, again.replayed) == (True, False, True)
+        assert (first.partner.etag, again.partner) == ("1", first.partner)
+    read = messages.GetPartnerRequest(plant_id="aachen", partner_id="SUPP-1")
+    found = calls.master_data.GetPartner(read, timeout=10).partner
+    assert (found.name, found.is_supplier, found.is_customer, found.country_code) == (
+        "Partner SUPP-1",
+        True,
+        False,
+        "CZ",
+    )
+    page = messages.ListPartnersRequest(plant_id="aachen", page_size=2)
+    one = calls.master_data.ListPartners(page, timeout=10)
+    page.page_token = one.next_page_token
+    two = calls.master_data.ListPartners(page, timeout=10)
+    assert [p.partner_id for p in (*one.partners, *two.partners)] == ["CUST-1", "CUST-2", "SUPP-1"]
+    read.partner_id = "SUPP-404"
+    _, reason = refusal_of(calls, lambda: calls.master_data.GetPartner(read, timeout=10), "master_data")
+    assert reason == "PARTNER_MISSING"
+
+
+def test_resources_are_recorded_read_and_listed(calls: Calls) -> None:
+    for name, parent in (("CNC-01", "Line 1"), ("Line 1", "")):  # a part may come before its whole
+        said = Resource(resource_id=name, name=name, category="Machining", parent_resource_id=parent)
+        key = a_key(name, document="resource")
+        request = messages.RecordResourceRequest(business_key=key, plant_id="aachen", resource=said)
+        assert calls.master_data.RecordResource(request, timeout=10).is_changed
+    read = messages.GetResourceRequest(plant_id="aachen", resource_id="CNC-01")
+    found = calls.master_data.GetResource(read, timeout=10).resource
+    assert (found.name, found.category, found.parent_resource_id) == ("CNC-01", "Machining", "Line 1")
+    page = messages.ListResourcesRequest(plant_id="aachen")
+    listed = calls.master_data.ListResources(page, timeout=10).resources
+    assert [r.resource_id for r in listed] == ["CNC-01", "Line 1"]
+    read.resource_id = "CNC-404"
+    _, reason = refusal_of(calls, lambda: calls.master_data.GetResource(read, timeout=10), "master_data")
+    assert reason == "RESOURCE_MISSING"
+
+
+def a_bill(bill_id: str, start: date | None, end: date | None) -> messages.RecordBillOfMaterialsRequest:
+    key = a_key(bill_id, document="bill_of_materials")
+    request = messages.RecordBillOfMaterialsRequest(business_key=key, plant_id="aachen")
+    bill = request.bill_of_materials
+    bill.bill_of_materials_id, bill.item_id = bill_id, "DATED-1"
+    bill.output_quantity.value, bill.output_quantity.unit_code = "1", "C62"
+    for field, day in ((bill.effective_start_date, start), (bill.effective_end_date, end)):
+        if day is not None:
+            field.CopyFrom(date_message(day))
+    return request
+
+
+def test_bills_are_listed_by_item_and_day(calls: Calls) -> None:
+    offer(calls, "DATED-1", "dated-1", "erp-aachen", "Seal")
+    summer, autumn = date(2026, 6, 1), date(2026, 9, 1)
+    for bill_id, start, end in (("bom-1", None, summer), ("bom-2", summer, autumn), ("bom-3", autumn, None)):
+        recorded = calls.master_data.RecordBillOfMaterials(a_bill(bill_id, start, end), timeout=10)
+        assert recorded.bill_of_materials.HasField("effective_end_date") is (end is not None)
+
+    def listed(day: date | None, item_id: str = "DATED-1") -> list[str]:
+        request = messages.ListBillsOfMaterialsRequest(plant_id="aachen", item_id=item_id)
+        if day is not None:
+            request.on_date.CopyFrom(date_message(day))
+        found = calls.master_data.ListBillsOfMaterials(request, timeout=10).bills_of_materials
+        return [bill.bill_of_materials_id for bill in found]
+
+    assert listed(None) == ["bom-1", "bom-2", "bom-3"]
+    assert listed(date(2026, 5, 31)) == ["bom-1"]
+    assert listed(summer) == ["bom-1", "bom-2"]  # both days count
+    assert listed(date(2026, 12, 1), item_id="") == ["bom-3"]
+    assert listed(None, "DATED-404") == []
+    turned = a_bill("bom-4", autumn, summer)
+    _, reason = refusal_of(calls, lambda: calls.master_data.RecordBillOfMaterials(turned, timeout=10), "master_data")
+    assert reason == "EFFECTIVE_DATES_REVERSED"

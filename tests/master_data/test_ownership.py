@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +27,9 @@ from services.master_data.domain.ownership import (
     candidates,
     owner_of,
 )
+from services.master_data.domain.partner import Partner
 from services.master_data.domain.recipe import BillOfMaterials, Component, Routing, RoutingOperation
+from services.master_data.domain.resource import Resource
 from services.master_data.store import STORE
 from tests.support.seen import facts_of, seen
 
@@ -185,15 +187,61 @@ def test_a_rule_is_for_a_field_that_the_entity_has() -> None:
 
 
 ONE = Quantity(Decimal("1.5"), "KGM")
-BILL = BillOfMaterials("aachen", "b", "PUMP-100", "v1", ONE, (Component("SEAL-7", ONE),))
+BILL = replace(
+    BillOfMaterials("aachen", "b", "PUMP-100", "v1", ONE, (Component("SEAL-7", ONE),)),
+    effective_start_date=date(2026, 1, 1),
+    effective_end_date=date(2026, 12, 31),
+)
 ROUTING = Routing("aachen", "r", "PUMP-100", (RoutingOperation(10, "Bore", "CNC", "12.5"),))
+CUSTOMER = Partner("aachen", "CUST-100", "Stadtwerke", False, True, "DE", version=3)
+LATHE = Resource("aachen", "CNC-01", "Lathe", "Machining", "Line 1")
+ENTITIES = {
+    EntityType.ITEM: (PUMP, "PUMP-100"),
+    EntityType.BILL_OF_MATERIALS: (BILL, "b"),
+    EntityType.ROUTING: (ROUTING, "r"),
+    EntityType.PARTNER: (CUSTOMER, "CUST-100"),
+    EntityType.RESOURCE: (LATHE, "CNC-01"),
+}
 
 
-@pytest.mark.parametrize(("entity_type", "entity"), list(zip(EntityType, (PUMP, BILL, ROUTING), strict=True)))
-def test_a_whole_entity_is_the_same_after_it_was_kept_as_text(entity_type: EntityType, entity: Any) -> None:
-    shape, entity_id = SHAPES[entity_type], {"item": "PUMP-100", "bill_of_materials": "b", "routing": "r"}
-    refusal = replace(refused(ERP_OWNS_ITEMS), entity_id=entity_id[entity_type.value], offered=shape.text(entity, ""))
+@pytest.mark.parametrize("entity_type", EntityType)
+def test_a_whole_entity_is_the_same_after_it_was_kept_as_text(entity_type: EntityType) -> None:
+    shape, (entity, entity_id) = SHAPES[entity_type], ENTITIES[entity_type]
+    refusal = replace(refused(ERP_OWNS_ITEMS), entity_id=entity_id, offered=shape.text(entity, ""))
     assert shape.put(None, refusal) == replace(entity, version=0)
+
+
+def test_a_partner_is_renamed_by_its_owner_and_by_nobody_else() -> None:
+    owner = OwnershipRule("partner", "", "name", "erp-aachen", 1)
+    said = replace(CUSTOMER, name="Stadtwerke Aachen", country_code="AT", version=0)
+    crm = use_cases.decide_partner(seen(STORE, CUSTOMER, owner), wire.RecordPartner(MES, said), NOW)
+    assert [(r.field_name, r.kept, r.offered) for r in refusals_of(crm)] == [
+        ("name", "Stadtwerke", "Stadtwerke Aachen")
+    ]
+    assert crm.changed[0] == replace(CUSTOMER, country_code="AT", version=4)
+    erp = use_cases.decide_partner(seen(STORE, CUSTOMER, owner), wire.RecordPartner(ERP, said), NOW)
+    assert facts_of(erp) == ["PartnerChanged"]
+    assert erp.changed == [replace(said, version=4)]
+
+
+def test_a_resource_has_an_owner_too() -> None:
+    owner = OwnershipRule("resource", "aachen", "", "mes-aachen", 1)
+    moved = replace(LATHE, parent_resource_id="Line 2")
+    erp = use_cases.decide_resource(seen(STORE, LATHE, owner), wire.RecordResource(ERP, moved), NOW)
+    assert [(r.field_name, r.offered) for r in refusals_of(erp)] == [("parent_resource_id", "Line 2")]
+    mes = use_cases.decide_resource(seen(STORE, LATHE, owner), wire.RecordResource(MES, moved), NOW)
+    assert facts_of(mes) == ["ResourceChanged"]
+
+
+def test_the_effective_dates_of_a_bill_have_an_owner() -> None:
+    owner = OwnershipRule("bill_of_materials", "", "effective_end_date", "plm", 1)
+    items = PUMP, Item("aachen", "SEAL-7", "Seal", "C62", False)
+    without = wire.RecordBillOfMaterials(ERP, replace(BILL, effective_end_date=None))
+    decision = use_cases.decide_bill(seen(STORE, *items, BILL, owner), without, NOW)
+    assert [(r.field_name, r.kept, r.offered) for r in refusals_of(decision)] == [
+        ("effective_end_date", "2026-12-31", "")
+    ]
+    assert BILL not in decision.changed
 
 
 def test_a_foreign_id_and_ours_have_one_partner_each() -> None:

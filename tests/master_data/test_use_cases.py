@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,7 @@ from services.master_data.domain.item import Item, ItemMissing
 from services.master_data.domain.recipe import (
     BillOfMaterials,
     Component,
+    EffectiveDatesReversed,
     OperationSequenceRepeated,
     QuantityNotPositive,
     Routing,
@@ -72,3 +74,32 @@ def test_a_routing_has_each_sequence_once() -> None:
     command = wire.RecordRouting(KEY, Routing("aachen", "routing-1", "PUMP-100", (step, step)))
     with pytest.raises(OperationSequenceRepeated):
         use_cases.decide_routing(seen(STORE, PUMP), command, NOW)
+
+
+STEP = RoutingOperation(10, "Bore", "CNC", "")
+A_ROUTING = Routing("aachen", "routing-1", "PUMP-100", (STEP,))
+FIRST, LAST = date(2026, 3, 1), date(2026, 2, 28)
+
+
+def test_a_bill_does_not_end_before_it_starts() -> None:
+    said = replace(a_bill(), effective_start_date=FIRST, effective_end_date=LAST)
+    with pytest.raises(EffectiveDatesReversed) as reversed_dates:
+        use_cases.decide_bill(seen(STORE, PUMP, SEAL), wire.RecordBillOfMaterials(KEY, said), NOW)
+    assert reversed_dates.value.facts["bill_of_materials_id"] == "bom-1"
+
+
+def test_a_routing_does_not_end_before_it_starts() -> None:
+    said = replace(A_ROUTING, effective_start_date=FIRST, effective_end_date=LAST)
+    with pytest.raises(EffectiveDatesReversed) as reversed_dates:
+        use_cases.decide_routing(seen(STORE, PUMP), wire.RecordRouting(KEY, said), NOW)
+    assert reversed_dates.value.facts["routing_id"] == "routing-1"
+
+
+@pytest.mark.parametrize(("start", "end"), [(FIRST, FIRST), (FIRST, None), (None, LAST)])
+def test_a_recipe_of_one_day_or_without_an_end_is_told(start: date | None, end: date | None) -> None:
+    said = replace(A_ROUTING, effective_start_date=start, effective_end_date=end)
+    decision = use_cases.decide_routing(
+        seen(STORE, PUMP, replace(A_ROUTING, version=1)), wire.RecordRouting(KEY, said), NOW
+    )
+    assert facts_of(decision) == ["RoutingReleased"]
+    assert decision.changed == [replace(said, version=2)]

@@ -7,13 +7,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from servicekit.domain import DomainError, Kind, Quantity, plain
 from services.master_data.domain.item import Item
+from services.master_data.domain.partner import Partner
 from services.master_data.domain.recipe import BillOfMaterials, Component, Routing, RoutingOperation
+from services.master_data.domain.resource import Resource
 
 N = TypeVar("N")
 WHOLE = ""  # in place of a field's name: the entity as a whole
@@ -23,6 +25,8 @@ class EntityType(enum.Enum):
     ITEM = "item"
     BILL_OF_MATERIALS = "bill_of_materials"
     ROUTING = "routing"
+    PARTNER = "partner"
+    RESOURCE = "resource"
 
 
 class State(enum.Enum):
@@ -219,7 +223,21 @@ def _flag(name: str) -> Field[Any]:
     )
 
 
+def _words(name: str) -> Field[Any]:
+    """A text of an entity."""
+    return Field(lambda e: str(getattr(e, name)), lambda e, text: replace(e, **{name: text}))
+
+
+def _day(name: str) -> Field[Any]:
+    """A plant calendar day of an entity; empty: none."""
+    return Field(
+        lambda e: day.isoformat() if (day := getattr(e, name)) else "",
+        lambda e, text: replace(e, **{name: date.fromisoformat(text) if text else None}),
+    )
+
+
 RETIRED: Mapping[str, Field[Any]] = {"is_retired": _flag("is_retired")}
+EFFECTIVE: Mapping[str, Field[Any]] = {n: _day(n) for n in ("effective_start_date", "effective_end_date")}
 ITEM: Shape[Item] = Shape(
     blank=lambda plant_id, item_id: Item(plant_id, item_id, "", "", False),
     fields={
@@ -237,6 +255,7 @@ BILL_OF_MATERIALS: Shape[BillOfMaterials] = Shape(
         "output_quantity": Field(lambda b: str(b.output), lambda b, text: replace(b, output=_quantity(text))),
         "components": Field(_components_text, _put_components),
         **RETIRED,
+        **EFFECTIVE,
     },
 )
 ROUTING: Shape[Routing] = Shape(
@@ -245,10 +264,27 @@ ROUTING: Shape[Routing] = Shape(
         "item_id": Field(lambda r: r.item_id, lambda r, text: replace(r, item_id=text)),
         "operations": Field(_operations_text, _put_operations),
         **RETIRED,
+        **EFFECTIVE,
     },
+)
+PARTNER: Shape[Partner] = Shape(
+    blank=lambda plant_id, partner_id: Partner(plant_id, partner_id, "", False, False, ""),
+    fields={
+        "name": _words("name"),
+        "is_supplier": _flag("is_supplier"),
+        "is_customer": _flag("is_customer"),
+        "country_code": _words("country_code"),
+        **RETIRED,
+    },
+)
+RESOURCE: Shape[Resource] = Shape(
+    blank=lambda plant_id, resource_id: Resource(plant_id, resource_id, "", "", ""),
+    fields={**{n: _words(n) for n in ("name", "category", "parent_resource_id")}, **RETIRED},
 )
 SHAPES: Mapping[EntityType, Shape[Any]] = {
     EntityType.ITEM: ITEM,
     EntityType.BILL_OF_MATERIALS: BILL_OF_MATERIALS,
     EntityType.ROUTING: ROUTING,
+    EntityType.PARTNER: PARTNER,
+    EntityType.RESOURCE: RESOURCE,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
 from servicekit.domain import DomainError, Kind, Quantity
 
@@ -31,6 +32,18 @@ class OperationSequenceRepeated(DomainError):
     reason, kind = "OPERATION_SEQUENCE_REPEATED", Kind.INVALID
 
 
+class EffectiveDatesReversed(DomainError):
+    """A bill or routing ends before it starts."""
+
+    reason, kind = "EFFECTIVE_DATES_REVERSED", Kind.INVALID
+
+
+def require_in_order(start: date | None, end: date | None, **recipe_id: str) -> None:
+    """EFFECTIVE_DATES_REVERSED; a recipe of one day is fine."""
+    if start is not None and end is not None and end < start:
+        raise EffectiveDatesReversed(**recipe_id, effective_start_date=start, effective_end_date=end)
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     item_id: str
@@ -39,6 +52,8 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class BillOfMaterials:
+    """Used from the first to the last effective day; None: always was, and until further notice."""
+
     plant_id: str
     bill_of_materials_id: str
     item_id: str
@@ -47,12 +62,16 @@ class BillOfMaterials:
     components: tuple[Component, ...]
     version: int = 0
     is_retired: bool = False
+    effective_start_date: date | None = None
+    effective_end_date: date | None = None
 
     def recorded_over(self, before: BillOfMaterials | None) -> BillOfMaterials:
         """As the next version; the same object as before when nothing differs."""
         for item_id, quantity in [(self.item_id, self.output), *((c.item_id, c.quantity) for c in self.components)]:
             if quantity.value <= 0:
                 raise QuantityNotPositive(item_id=item_id, value=quantity)
+        dates = self.effective_start_date, self.effective_end_date
+        require_in_order(*dates, bill_of_materials_id=self.bill_of_materials_id)
         if before is not None and replace(self, version=before.version) == before:
             return before
         return replace(self, version=(before.version if before else 0) + 1)
@@ -70,12 +89,16 @@ class RoutingOperation:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
+    """Used from the first to the last effective day, as a bill."""
+
     plant_id: str
     routing_id: str
     item_id: str
     operations: tuple[RoutingOperation, ...]
     version: int = 0
     is_retired: bool = False
+    effective_start_date: date | None = None
+    effective_end_date: date | None = None
 
     def recorded_over(self, before: Routing | None) -> Routing:
         """As the next version; the same object as before when nothing differs."""
@@ -83,6 +106,7 @@ class Routing:
         for sequence in sequences:
             if sequences.count(sequence) > 1:
                 raise OperationSequenceRepeated(routing_id=self.routing_id, sequence=sequence)
+        require_in_order(self.effective_start_date, self.effective_end_date, routing_id=self.routing_id)
         if before is not None and replace(self, version=before.version) == before:
             return before
         return replace(self, version=(before.version if before else 0) + 1)

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/bill_of_materials.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a isthmus/common/v1/quantity.proto\"\xa2\x02\n\x0f\x42illOfMaterials\x12(\n\x14\x62ill_of_materials_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x08revision\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12<\n\x0foutput_quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12N\n\ncomponents\x18\x05 \x03(\x0b\x32/.isthmus.masterdata.v1.BillOfMaterialsComponentB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x12\n\nis_retired\x18\x07 \x01(\x08\"m\n\x18\x42illOfMaterialsComponent\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/bill_of_materials.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\x1a isthmus/common/v1/quantity.proto\"\x82\x03\n\x0f\x42illOfMaterials\x12(\n\x14\x62ill_of_materials_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x08revision\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12<\n\x0foutput_quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12N\n\ncomponents\x18\x05 \x03(\x0b\x32/.isthmus.masterdata.v1.BillOfMaterialsComponentB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x12\n\nis_retired\x18\x07 \x01(\x08\x12/\n\x14\x65\x66\x66\x65\x63tive_start_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x12\x65\x66\x66\x65\x63tive_end_date\x18\t \x01(\x0b\x32\x11.google.type.Date\"m\n\x18\x42illOfMaterialsComponent\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BILLOFMATERIALSCOMPONENT'].fields_by_name['item_id']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_BILLOFMATERIALSCOMPONENT'].fields_by_name['quantity']._loaded_options = None
   _globals['_BILLOFMATERIALSCOMPONENT'].fields_by_name['quantity']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_BILLOFMATERIALS']._serialized_start=136
-  _globals['_BILLOFMATERIALS']._serialized_end=426
-  _globals['_BILLOFMATERIALSCOMPONENT']._serialized_start=428
-  _globals['_BILLOFMATERIALSCOMPONENT']._serialized_end=537
+  _globals['_BILLOFMATERIALS']._serialized_start=160
+  _globals['_BILLOFMATERIALS']._serialized_end=546
+  _globals['_BILLOFMATERIALSCOMPONENT']._serialized_start=548
+  _globals['_BILLOFMATERIALSCOMPONENT']._serialized_end=657
 # @@protoc_insertion_point(module_scope)

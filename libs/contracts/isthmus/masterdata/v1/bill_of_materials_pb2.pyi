@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 import builtins as _builtins
 import sys
@@ -32,6 +33,8 @@ class BillOfMaterials(_message.Message):
     COMPONENTS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     IS_RETIRED_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_START_DATE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_END_DATE_FIELD_NUMBER: _builtins.int
     bill_of_materials_id: _builtins.str
     item_id: _builtins.str
     revision: _builtins.str
@@ -46,6 +49,14 @@ class BillOfMaterials(_message.Message):
 
     @_builtins.property
     def components(self) -> _containers.RepeatedCompositeFieldContainer[Global___BillOfMaterialsComponent]: ...
+    @_builtins.property
+    def effective_start_date(self) -> _date_pb2.Date:
+        """First plant calendar day on which it is used; absent: always was."""
+
+    @_builtins.property
+    def effective_end_date(self) -> _date_pb2.Date:
+        """Last such day, not before the first; absent: until further notice."""
+
     def __init__(
         self,
         *,
@@ -56,10 +67,12 @@ class BillOfMaterials(_message.Message):
         components: _abc.Iterable[Global___BillOfMaterialsComponent] | None = ...,
         etag: _builtins.str = ...,
         is_retired: _builtins.bool = ...,
+        effective_start_date: _date_pb2.Date | None = ...,
+        effective_end_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["output_quantity", b"output_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_end_date", b"effective_end_date", "effective_start_date", b"effective_start_date", "output_quantity", b"output_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "output_quantity", b"output_quantity", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "effective_end_date", b"effective_end_date", "effective_start_date", b"effective_start_date", "etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "output_quantity", b"output_quantity", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -55,6 +55,14 @@ class _MasterDataErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     """No rule of the item or the plant leads from unit to unit. Metadata: plant_id, item_id, from_unit_code, to_unit_code."""
     MASTER_DATA_ERROR_REASON_CONVERSION_INEXACT: _MasterDataErrorReason.ValueType  # 14
     """The result has more than 6 digits after the point; it is not rounded. Metadata: value, from_unit_code, to_unit_code."""
+    MASTER_DATA_ERROR_REASON_PARTNER_MISSING: _MasterDataErrorReason.ValueType  # 15
+    """The partner is not recorded for this plant. Metadata: plant_id, partner_id."""
+    MASTER_DATA_ERROR_REASON_RESOURCE_MISSING: _MasterDataErrorReason.ValueType  # 16
+    """The resource is not recorded for this plant. Metadata: plant_id, resource_id."""
+    MASTER_DATA_ERROR_REASON_EFFECTIVE_DATES_REVERSED: _MasterDataErrorReason.ValueType  # 17
+    """A bill or routing ends before it starts. Metadata: bill_of_materials_id or routing_id, effective_start_date,
+    effective_end_date. Correct the dates.
+    """
 
 class MasterDataErrorReason(_MasterDataErrorReason, metaclass=_MasterDataErrorReasonEnumTypeWrapper):
     """Reasons that master data gives. ErrorInfo.domain is "master_data.isthmus"."""
@@ -92,4 +100,12 @@ MASTER_DATA_ERROR_REASON_UNIT_CONVERSION_UNKNOWN: MasterDataErrorReason.ValueTyp
 """No rule of the item or the plant leads from unit to unit. Metadata: plant_id, item_id, from_unit_code, to_unit_code."""
 MASTER_DATA_ERROR_REASON_CONVERSION_INEXACT: MasterDataErrorReason.ValueType  # 14
 """The result has more than 6 digits after the point; it is not rounded. Metadata: value, from_unit_code, to_unit_code."""
+MASTER_DATA_ERROR_REASON_PARTNER_MISSING: MasterDataErrorReason.ValueType  # 15
+"""The partner is not recorded for this plant. Metadata: plant_id, partner_id."""
+MASTER_DATA_ERROR_REASON_RESOURCE_MISSING: MasterDataErrorReason.ValueType  # 16
+"""The resource is not recorded for this plant. Metadata: plant_id, resource_id."""
+MASTER_DATA_ERROR_REASON_EFFECTIVE_DATES_REVERSED: MasterDataErrorReason.ValueType  # 17
+"""A bill or routing ends before it starts. Metadata: bill_of_materials_id or routing_id, effective_start_date,
+effective_end_date. Correct the dates.
+"""
 Global___MasterDataErrorReason: _TypeAlias = MasterDataErrorReason  # noqa: Y015

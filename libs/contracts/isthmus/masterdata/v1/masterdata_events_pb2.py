@@ -25,27 +25,33 @@ _sym_db = _symbol_database.Default()
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as isthmus_dot_masterdata_dot_v1_dot_bill__of__materials__pb2
 from isthmus.masterdata.v1 import item_pb2 as isthmus_dot_masterdata_dot_v1_dot_item__pb2
 from isthmus.masterdata.v1 import ownership_pb2 as isthmus_dot_masterdata_dot_v1_dot_ownership__pb2
+from isthmus.masterdata.v1 import partner_pb2 as isthmus_dot_masterdata_dot_v1_dot_partner__pb2
+from isthmus.masterdata.v1 import resource_pb2 as isthmus_dot_masterdata_dot_v1_dot_resource__pb2
 from isthmus.masterdata.v1 import routing_pb2 as isthmus_dot_masterdata_dot_v1_dot_routing__pb2
 from isthmus.masterdata.v1 import unit_conversion_pb2 as isthmus_dot_masterdata_dot_v1_dot_unit__conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"V\n\x10OwnershipRefused\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"]\n\x17OwnershipRefusalDecided\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"X\n\x16UnitConversionReleased\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/partner.proto\x1a$isthmus/masterdata/v1/resource.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"A\n\x0ePartnerChanged\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\"D\n\x0fResourceChanged\x12\x31\n\x08resource\x18\x01 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\"V\n\x10OwnershipRefused\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"]\n\x17OwnershipRefusalDecided\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"X\n\x16UnitConversionReleased\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.masterdata.v1.masterdata_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMCHANGED']._serialized_start=274
-  _globals['_ITEMCHANGED']._serialized_end=330
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=332
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=424
-  _globals['_ROUTINGRELEASED']._serialized_start=426
-  _globals['_ROUTINGRELEASED']._serialized_end=492
-  _globals['_OWNERSHIPREFUSED']._serialized_start=494
-  _globals['_OWNERSHIPREFUSED']._serialized_end=580
-  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_start=582
-  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_end=675
-  _globals['_UNITCONVERSIONRELEASED']._serialized_start=677
-  _globals['_UNITCONVERSIONRELEASED']._serialized_end=765
+  _globals['_ITEMCHANGED']._serialized_start=349
+  _globals['_ITEMCHANGED']._serialized_end=405
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=407
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=499
+  _globals['_ROUTINGRELEASED']._serialized_start=501
+  _globals['_ROUTINGRELEASED']._serialized_end=567
+  _globals['_PARTNERCHANGED']._serialized_start=569
+  _globals['_PARTNERCHANGED']._serialized_end=634
+  _globals['_RESOURCECHANGED']._serialized_start=636
+  _globals['_RESOURCECHANGED']._serialized_end=704
+  _globals['_OWNERSHIPREFUSED']._serialized_start=706
+  _globals['_OWNERSHIPREFUSED']._serialized_end=792
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_start=794
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_end=887
+  _globals['_UNITCONVERSIONRELEASED']._serialized_start=889
+  _globals['_UNITCONVERSIONRELEASED']._serialized_end=977
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,8 @@ from google.protobuf import message as _message
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
 from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
+from isthmus.masterdata.v1 import partner_pb2 as _partner_pb2
+from isthmus.masterdata.v1 import resource_pb2 as _resource_pb2
 from isthmus.masterdata.v1 import routing_pb2 as _routing_pb2
 from isthmus.masterdata.v1 import unit_conversion_pb2 as _unit_conversion_pb2
 import builtins as _builtins
@@ -86,6 +88,50 @@ class RoutingReleased(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RoutingReleased: _TypeAlias = RoutingReleased  # noqa: Y015
+
+@_typing.final
+class PartnerChanged(_message.Message):
+    """A partner is new or differs from before. Order key: partner:<partner_id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partner(self) -> _partner_pb2.Partner: ...
+    def __init__(
+        self,
+        *,
+        partner: _partner_pb2.Partner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartnerChanged: _TypeAlias = PartnerChanged  # noqa: Y015
+
+@_typing.final
+class ResourceChanged(_message.Message):
+    """A resource is new or differs from before. Order key: resource:<resource_id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resource(self) -> _resource_pb2.Resource: ...
+    def __init__(
+        self,
+        *,
+        resource: _resource_pb2.Resource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResourceChanged: _TypeAlias = ResourceChanged  # noqa: Y015
 
 @_typing.final
 class OwnershipRefused(_message.Message):

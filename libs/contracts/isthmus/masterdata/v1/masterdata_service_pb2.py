@@ -23,17 +23,20 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as isthmus_dot_masterdata_dot_v1_dot_bill__of__materials__pb2
 from isthmus.masterdata.v1 import foreign_id_pb2 as isthmus_dot_masterdata_dot_v1_dot_foreign__id__pb2
 from isthmus.masterdata.v1 import item_pb2 as isthmus_dot_masterdata_dot_v1_dot_item__pb2
 from isthmus.masterdata.v1 import ownership_pb2 as isthmus_dot_masterdata_dot_v1_dot_ownership__pb2
+from isthmus.masterdata.v1 import partner_pb2 as isthmus_dot_masterdata_dot_v1_dot_partner__pb2
+from isthmus.masterdata.v1 import resource_pb2 as isthmus_dot_masterdata_dot_v1_dot_resource__pb2
 from isthmus.masterdata.v1 import routing_pb2 as isthmus_dot_masterdata_dot_v1_dot_routing__pb2
 from isthmus.masterdata.v1 import unit_conversion_pb2 as isthmus_dot_masterdata_dot_v1_dot_unit__conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/masterdata/v1/masterdata_service.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a&isthmus/masterdata/v1/foreign_id.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"\xb0\x01\n\x11RecordItemRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x31\n\x04item\x18\x03 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.ItemB\x06\xbaH\x03\xc8\x01\x01\"\xaa\x01\n\x12RecordItemResponse\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"X\n\x0eGetItemRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"<\n\x0fGetItemResponse\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"x\n\x10ListItemsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"X\n\x11ListItemsResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.isthmus.masterdata.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x1cRecordBillOfMaterialsRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12I\n\x11\x62ill_of_materials\x18\x03 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterialsB\x06\xbaH\x03\xc8\x01\x01\"\xcd\x01\n\x1dRecordBillOfMaterialsResponse\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"q\n\x19GetBillOfMaterialsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12(\n\x14\x62ill_of_materials_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"_\n\x1aGetBillOfMaterialsResponse\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"\xb9\x01\n\x14RecordRoutingRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x37\n\x07routing\x18\x03 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.RoutingB\x06\xbaH\x03\xc8\x01\x01\"\xb3\x01\n\x15RecordRoutingResponse\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"_\n\x11GetRoutingRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1e\n\nrouting_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"E\n\x12GetRoutingResponse\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"\xa0\x01\n\x1aRecordOwnershipRuleRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x44\n\x0eownership_rule\x18\x02 \x01(\x0b\x32$.isthmus.masterdata.v1.OwnershipRuleB\x06\xbaH\x03\xc8\x01\x01\"m\n\x1bRecordOwnershipRuleResponse\x12<\n\x0eownership_rule\x18\x01 \x01(\x0b\x32$.isthmus.masterdata.v1.OwnershipRule\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x94\x01\n\x16RecordForeignIdRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nforeign_id\x18\x02 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignIdB\x06\xbaH\x03\xc8\x01\x01\"a\n\x17RecordForeignIdResponse\x12\x34\n\nforeign_id\x18\x01 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignId\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xcf\x01\n\x1bRecordUnitConversionRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x46\n\x0funit_conversion\x18\x03 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionB\x06\xbaH\x03\xc8\x01\x01\"p\n\x1cRecordUnitConversionResponse\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversion\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x19ListOwnershipRulesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListOwnershipRulesResponse\x12=\n\x0fownership_rules\x18\x01 \x03(\x0b\x32$.isthmus.masterdata.v1.OwnershipRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcb\x01\n\x1cListOwnershipRefusalsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x45\n\x05state\x18\x02 \x01(\x0e\x32,.isthmus.masterdata.v1.OwnershipRefusalStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"}\n\x1dListOwnershipRefusalsResponse\x12\x43\n\x12ownership_refusals\x18\x01 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x02\n\x1d\x44\x65\x63ideOwnershipRefusalRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x14ownership_refusal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x46\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32(.isthmus.masterdata.v1.OwnershipDecisionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12!\n\rdecide_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1e\n\x0boperator_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"v\n\x1e\x44\x65\x63ideOwnershipRefusalResponse\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xc7\x01\n\x13GetForeignIdRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x42\n\x0b\x65ntity_type\x18\x02 \x01(\x0e\x32!.isthmus.masterdata.v1.EntityTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\rsource_system\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\nforeign_id\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"L\n\x14GetForeignIdResponse\x12\x34\n\nforeign_id\x18\x01 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignId\"}\n\x15ListForeignIdsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x16ListForeignIdsResponse\x12\x35\n\x0b\x66oreign_ids\x18\x01 \x03(\x0b\x32 .isthmus.masterdata.v1.ForeignId\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbb\x01\n\x1bGetConvertedQuantityRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0cto_unit_code\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\x08\"M\n\x1cGetConvertedQuantityResponse\x12-\n\x08quantity\x18\x01 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity*r\n\x11OwnershipDecision\x12\"\n\x1eOWNERSHIP_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18OWNERSHIP_DECISION_APPLY\x10\x01\x12\x1b\n\x17OWNERSHIP_DECISION_DROP\x10\x02\x32\xd1\x0e\n\x11MasterDataService\x12\x61\n\nRecordItem\x12(.isthmus.masterdata.v1.RecordItemRequest\x1a).isthmus.masterdata.v1.RecordItemResponse\x12X\n\x07GetItem\x12%.isthmus.masterdata.v1.GetItemRequest\x1a&.isthmus.masterdata.v1.GetItemResponse\x12^\n\tListItems\x12\'.isthmus.masterdata.v1.ListItemsRequest\x1a(.isthmus.masterdata.v1.ListItemsResponse\x12\x82\x01\n\x15RecordBillOfMaterials\x12\x33.isthmus.masterdata.v1.RecordBillOfMaterialsRequest\x1a\x34.isthmus.masterdata.v1.RecordBillOfMaterialsResponse\x12y\n\x12GetBillOfMaterials\x12\x30.isthmus.masterdata.v1.GetBillOfMaterialsRequest\x1a\x31.isthmus.masterdata.v1.GetBillOfMaterialsResponse\x12j\n\rRecordRouting\x12+.isthmus.masterdata.v1.RecordRoutingRequest\x1a,.isthmus.masterdata.v1.RecordRoutingResponse\x12\x61\n\nGetRouting\x12(.isthmus.masterdata.v1.GetRoutingRequest\x1a).isthmus.masterdata.v1.GetRoutingResponse\x12|\n\x13RecordOwnershipRule\x12\x31.isthmus.masterdata.v1.RecordOwnershipRuleRequest\x1a\x32.isthmus.masterdata.v1.RecordOwnershipRuleResponse\x12y\n\x12ListOwnershipRules\x12\x30.isthmus.masterdata.v1.ListOwnershipRulesRequest\x1a\x31.isthmus.masterdata.v1.ListOwnershipRulesResponse\x12\x82\x01\n\x15ListOwnershipRefusals\x12\x33.isthmus.masterdata.v1.ListOwnershipRefusalsRequest\x1a\x34.isthmus.masterdata.v1.ListOwnershipRefusalsResponse\x12\x85\x01\n\x16\x44\x65\x63ideOwnershipRefusal\x12\x34.isthmus.masterdata.v1.DecideOwnershipRefusalRequest\x1a\x35.isthmus.masterdata.v1.DecideOwnershipRefusalResponse\x12p\n\x0fRecordForeignId\x12-.isthmus.masterdata.v1.RecordForeignIdRequest\x1a..isthmus.masterdata.v1.RecordForeignIdResponse\x12g\n\x0cGetForeignId\x12*.isthmus.masterdata.v1.GetForeignIdRequest\x1a+.isthmus.masterdata.v1.GetForeignIdResponse\x12m\n\x0eListForeignIds\x12,.isthmus.masterdata.v1.ListForeignIdsRequest\x1a-.isthmus.masterdata.v1.ListForeignIdsResponse\x12\x7f\n\x14RecordUnitConversion\x12\x32.isthmus.masterdata.v1.RecordUnitConversionRequest\x1a\x33.isthmus.masterdata.v1.RecordUnitConversionResponse\x12\x7f\n\x14GetConvertedQuantity\x12\x32.isthmus.masterdata.v1.GetConvertedQuantityRequest\x1a\x33.isthmus.masterdata.v1.GetConvertedQuantityResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/masterdata/v1/masterdata_service.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x16google/type/date.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a&isthmus/masterdata/v1/foreign_id.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/partner.proto\x1a$isthmus/masterdata/v1/resource.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"\xb0\x01\n\x11RecordItemRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x31\n\x04item\x18\x03 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.ItemB\x06\xbaH\x03\xc8\x01\x01\"\xaa\x01\n\x12RecordItemResponse\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"X\n\x0eGetItemRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"<\n\x0fGetItemResponse\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"x\n\x10ListItemsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"X\n\x11ListItemsResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.isthmus.masterdata.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x1cRecordBillOfMaterialsRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12I\n\x11\x62ill_of_materials\x18\x03 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterialsB\x06\xbaH\x03\xc8\x01\x01\"\xcd\x01\n\x1dRecordBillOfMaterialsResponse\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"q\n\x19GetBillOfMaterialsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12(\n\x14\x62ill_of_materials_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"_\n\x1aGetBillOfMaterialsResponse\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"\xc1\x01\n\x1bListBillsOfMaterialsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\"\n\x07on_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"{\n\x1cListBillsOfMaterialsResponse\x12\x42\n\x12\x62ills_of_materials\x18\x01 \x03(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x14RecordRoutingRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x37\n\x07routing\x18\x03 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.RoutingB\x06\xbaH\x03\xc8\x01\x01\"\xb3\x01\n\x15RecordRoutingResponse\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"_\n\x11GetRoutingRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1e\n\nrouting_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"E\n\x12GetRoutingResponse\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"\xb9\x01\n\x14RecordPartnerRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x37\n\x07partner\x18\x03 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.PartnerB\x06\xbaH\x03\xc8\x01\x01\"\xb3\x01\n\x15RecordPartnerResponse\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"^\n\x11GetPartnerRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1d\n\npartner_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"E\n\x12GetPartnerResponse\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\"{\n\x13ListPartnersRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"a\n\x14ListPartnersResponse\x12\x30\n\x08partners\x18\x01 \x03(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbc\x01\n\x15RecordResourceRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x39\n\x08resource\x18\x03 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.ResourceB\x06\xbaH\x03\xc8\x01\x01\"\xb6\x01\n\x16RecordResourceResponse\x12\x31\n\x08resource\x18\x01 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12\x43\n\x12ownership_refusals\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x12\n\nis_changed\x18\x04 \x01(\x08\"`\n\x12GetResourceRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1e\n\x0bresource_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"H\n\x13GetResourceResponse\x12\x31\n\x08resource\x18\x01 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\"|\n\x14ListResourcesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"d\n\x15ListResourcesResponse\x12\x32\n\tresources\x18\x01 \x03(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x01\n\x1aRecordOwnershipRuleRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x44\n\x0eownership_rule\x18\x02 \x01(\x0b\x32$.isthmus.masterdata.v1.OwnershipRuleB\x06\xbaH\x03\xc8\x01\x01\"m\n\x1bRecordOwnershipRuleResponse\x12<\n\x0eownership_rule\x18\x01 \x01(\x0b\x32$.isthmus.masterdata.v1.OwnershipRule\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x94\x01\n\x16RecordForeignIdRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12<\n\nforeign_id\x18\x02 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignIdB\x06\xbaH\x03\xc8\x01\x01\"a\n\x17RecordForeignIdResponse\x12\x34\n\nforeign_id\x18\x01 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignId\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xcf\x01\n\x1bRecordUnitConversionRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x46\n\x0funit_conversion\x18\x03 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionB\x06\xbaH\x03\xc8\x01\x01\"p\n\x1cRecordUnitConversionResponse\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversion\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"U\n\x19ListOwnershipRulesRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListOwnershipRulesResponse\x12=\n\x0fownership_rules\x18\x01 \x03(\x0b\x32$.isthmus.masterdata.v1.OwnershipRule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcb\x01\n\x1cListOwnershipRefusalsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x45\n\x05state\x18\x02 \x01(\x0e\x32,.isthmus.masterdata.v1.OwnershipRefusalStateB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"}\n\x1dListOwnershipRefusalsResponse\x12\x43\n\x12ownership_refusals\x18\x01 \x03(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x02\n\x1d\x44\x65\x63ideOwnershipRefusalRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x14ownership_refusal_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x46\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32(.isthmus.masterdata.v1.OwnershipDecisionB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12!\n\rdecide_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1e\n\x0boperator_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"v\n\x1e\x44\x65\x63ideOwnershipRefusalResponse\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xc7\x01\n\x13GetForeignIdRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x42\n\x0b\x65ntity_type\x18\x02 \x01(\x0e\x32!.isthmus.masterdata.v1.EntityTypeB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12 \n\rsource_system\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1e\n\nforeign_id\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"L\n\x14GetForeignIdResponse\x12\x34\n\nforeign_id\x18\x01 \x01(\x0b\x32 .isthmus.masterdata.v1.ForeignId\"}\n\x15ListForeignIdsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"h\n\x16ListForeignIdsResponse\x12\x35\n\x0b\x66oreign_ids\x18\x01 \x03(\x0b\x32 .isthmus.masterdata.v1.ForeignId\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbb\x01\n\x1bGetConvertedQuantityRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x1f\n\x0cto_unit_code\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x02\x18\x08\"M\n\x1cGetConvertedQuantityResponse\x12-\n\x08quantity\x18\x01 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity*r\n\x11OwnershipDecision\x12\"\n\x1eOWNERSHIP_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18OWNERSHIP_DECISION_APPLY\x10\x01\x12\x1b\n\x17OWNERSHIP_DECISION_DROP\x10\x02\x32\xcb\x14\n\x11MasterDataService\x12\x61\n\nRecordItem\x12(.isthmus.masterdata.v1.RecordItemRequest\x1a).isthmus.masterdata.v1.RecordItemResponse\x12X\n\x07GetItem\x12%.isthmus.masterdata.v1.GetItemRequest\x1a&.isthmus.masterdata.v1.GetItemResponse\x12^\n\tListItems\x12\'.isthmus.masterdata.v1.ListItemsRequest\x1a(.isthmus.masterdata.v1.ListItemsResponse\x12\x82\x01\n\x15RecordBillOfMaterials\x12\x33.isthmus.masterdata.v1.RecordBillOfMaterialsRequest\x1a\x34.isthmus.masterdata.v1.RecordBillOfMaterialsResponse\x12y\n\x12GetBillOfMaterials\x12\x30.isthmus.masterdata.v1.GetBillOfMaterialsRequest\x1a\x31.isthmus.masterdata.v1.GetBillOfMaterialsResponse\x12\x7f\n\x14ListBillsOfMaterials\x12\x32.isthmus.masterdata.v1.ListBillsOfMaterialsRequest\x1a\x33.isthmus.masterdata.v1.ListBillsOfMaterialsResponse\x12j\n\rRecordRouting\x12+.isthmus.masterdata.v1.RecordRoutingRequest\x1a,.isthmus.masterdata.v1.RecordRoutingResponse\x12\x61\n\nGetRouting\x12(.isthmus.masterdata.v1.GetRoutingRequest\x1a).isthmus.masterdata.v1.GetRoutingResponse\x12j\n\rRecordPartner\x12+.isthmus.masterdata.v1.RecordPartnerRequest\x1a,.isthmus.masterdata.v1.RecordPartnerResponse\x12\x61\n\nGetPartner\x12(.isthmus.masterdata.v1.GetPartnerRequest\x1a).isthmus.masterdata.v1.GetPartnerResponse\x12g\n\x0cListPartners\x12*.isthmus.masterdata.v1.ListPartnersRequest\x1a+.isthmus.masterdata.v1.ListPartnersResponse\x12m\n\x0eRecordResource\x12,.isthmus.masterdata.v1.RecordResourceRequest\x1a-.isthmus.masterdata.v1.RecordResourceResponse\x12\x64\n\x0bGetResource\x12).isthmus.masterdata.v1.GetResourceRequest\x1a*.isthmus.masterdata.v1.GetResourceResponse\x12j\n\rListResources\x12+.isthmus.masterdata.v1.ListResourcesRequest\x1a,.isthmus.masterdata.v1.ListResourcesResponse\x12|\n\x13RecordOwnershipRule\x12\x31.isthmus.masterdata.v1.RecordOwnershipRuleRequest\x1a\x32.isthmus.masterdata.v1.RecordOwnershipRuleResponse\x12y\n\x12ListOwnershipRules\x12\x30.isthmus.masterdata.v1.ListOwnershipRulesRequest\x1a\x31.isthmus.masterdata.v1.ListOwnershipRulesResponse\x12\x82\x01\n\x15ListOwnershipRefusals\x12\x33.isthmus.masterdata.v1.ListOwnershipRefusalsRequest\x1a\x34.isthmus.masterdata.v1.ListOwnershipRefusalsResponse\x12\x85\x01\n\x16\x44\x65\x63ideOwnershipRefusal\x12\x34.isthmus.masterdata.v1.DecideOwnershipRefusalRequest\x1a\x35.isthmus.masterdata.v1.DecideOwnershipRefusalResponse\x12p\n\x0fRecordForeignId\x12-.isthmus.masterdata.v1.RecordForeignIdRequest\x1a..isthmus.masterdata.v1.RecordForeignIdResponse\x12g\n\x0cGetForeignId\x12*.isthmus.masterdata.v1.GetForeignIdRequest\x1a+.isthmus.masterdata.v1.GetForeignIdResponse\x12m\n\x0eListForeignIds\x12,.isthmus.masterdata.v1.ListForeignIdsRequest\x1a-.isthmus.masterdata.v1.ListForeignIdsResponse\x12\x7f\n\x14RecordUnitConversion\x12\x32.isthmus.masterdata.v1.RecordUnitConversionRequest\x1a\x33.isthmus.masterdata.v1.RecordUnitConversionResponse\x12\x7f\n\x14GetConvertedQuantity\x12\x32.isthmus.masterdata.v1.GetConvertedQuantityRequest\x1a\x33.isthmus.masterdata.v1.GetConvertedQuantityResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -66,6 +69,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBILLOFMATERIALSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
   _globals['_GETBILLOFMATERIALSREQUEST'].fields_by_name['bill_of_materials_id']._loaded_options = None
   _globals['_GETBILLOFMATERIALSREQUEST'].fields_by_name['bill_of_materials_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTBILLSOFMATERIALSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_RECORDROUTINGREQUEST'].fields_by_name['business_key']._loaded_options = None
   _globals['_RECORDROUTINGREQUEST'].fields_by_name['business_key']._serialized_options = b'\272H\003\310\001\001'
   _globals['_RECORDROUTINGREQUEST'].fields_by_name['plant_id']._loaded_options = None
@@ -76,6 +87,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETROUTINGREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
   _globals['_GETROUTINGREQUEST'].fields_by_name['routing_id']._loaded_options = None
   _globals['_GETROUTINGREQUEST'].fields_by_name['routing_id']._serialized_options = b'\272H\007r\005\020\001\030\200\001'
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['business_key']._loaded_options = None
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['business_key']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['partner']._loaded_options = None
+  _globals['_RECORDPARTNERREQUEST'].fields_by_name['partner']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_GETPARTNERREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_GETPARTNERREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_GETPARTNERREQUEST'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_GETPARTNERREQUEST'].fields_by_name['partner_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPARTNERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['business_key']._loaded_options = None
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['business_key']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['resource']._loaded_options = None
+  _globals['_RECORDRESOURCEREQUEST'].fields_by_name['resource']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_GETRESOURCEREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_GETRESOURCEREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_GETRESOURCEREQUEST'].fields_by_name['resource_id']._loaded_options = None
+  _globals['_GETRESOURCEREQUEST'].fields_by_name['resource_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTRESOURCESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_RECORDOWNERSHIPRULEREQUEST'].fields_by_name['business_key']._loaded_options = None
   _globals['_RECORDOWNERSHIPRULEREQUEST'].fields_by_name['business_key']._serialized_options = b'\272H\003\310\001\001'
   _globals['_RECORDOWNERSHIPRULEREQUEST'].fields_by_name['ownership_rule']._loaded_options = None
@@ -134,72 +177,100 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONVERTEDQUANTITYREQUEST'].fields_by_name['quantity']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GETCONVERTEDQUANTITYREQUEST'].fields_by_name['to_unit_code']._loaded_options = None
   _globals['_GETCONVERTEDQUANTITYREQUEST'].fields_by_name['to_unit_code']._serialized_options = b'\272H\006r\004\020\002\030\010'
-  _globals['_OWNERSHIPDECISION']._serialized_start=4868
-  _globals['_OWNERSHIPDECISION']._serialized_end=4982
-  _globals['_RECORDITEMREQUEST']._serialized_start=417
-  _globals['_RECORDITEMREQUEST']._serialized_end=593
-  _globals['_RECORDITEMRESPONSE']._serialized_start=596
-  _globals['_RECORDITEMRESPONSE']._serialized_end=766
-  _globals['_GETITEMREQUEST']._serialized_start=768
-  _globals['_GETITEMREQUEST']._serialized_end=856
-  _globals['_GETITEMRESPONSE']._serialized_start=858
-  _globals['_GETITEMRESPONSE']._serialized_end=918
-  _globals['_LISTITEMSREQUEST']._serialized_start=920
-  _globals['_LISTITEMSREQUEST']._serialized_end=1040
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1042
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1130
-  _globals['_RECORDBILLOFMATERIALSREQUEST']._serialized_start=1133
-  _globals['_RECORDBILLOFMATERIALSREQUEST']._serialized_end=1344
-  _globals['_RECORDBILLOFMATERIALSRESPONSE']._serialized_start=1347
-  _globals['_RECORDBILLOFMATERIALSRESPONSE']._serialized_end=1552
-  _globals['_GETBILLOFMATERIALSREQUEST']._serialized_start=1554
-  _globals['_GETBILLOFMATERIALSREQUEST']._serialized_end=1667
-  _globals['_GETBILLOFMATERIALSRESPONSE']._serialized_start=1669
-  _globals['_GETBILLOFMATERIALSRESPONSE']._serialized_end=1764
-  _globals['_RECORDROUTINGREQUEST']._serialized_start=1767
-  _globals['_RECORDROUTINGREQUEST']._serialized_end=1952
-  _globals['_RECORDROUTINGRESPONSE']._serialized_start=1955
-  _globals['_RECORDROUTINGRESPONSE']._serialized_end=2134
-  _globals['_GETROUTINGREQUEST']._serialized_start=2136
-  _globals['_GETROUTINGREQUEST']._serialized_end=2231
-  _globals['_GETROUTINGRESPONSE']._serialized_start=2233
-  _globals['_GETROUTINGRESPONSE']._serialized_end=2302
-  _globals['_RECORDOWNERSHIPRULEREQUEST']._serialized_start=2305
-  _globals['_RECORDOWNERSHIPRULEREQUEST']._serialized_end=2465
-  _globals['_RECORDOWNERSHIPRULERESPONSE']._serialized_start=2467
-  _globals['_RECORDOWNERSHIPRULERESPONSE']._serialized_end=2576
-  _globals['_RECORDFOREIGNIDREQUEST']._serialized_start=2579
-  _globals['_RECORDFOREIGNIDREQUEST']._serialized_end=2727
-  _globals['_RECORDFOREIGNIDRESPONSE']._serialized_start=2729
-  _globals['_RECORDFOREIGNIDRESPONSE']._serialized_end=2826
-  _globals['_RECORDUNITCONVERSIONREQUEST']._serialized_start=2829
-  _globals['_RECORDUNITCONVERSIONREQUEST']._serialized_end=3036
-  _globals['_RECORDUNITCONVERSIONRESPONSE']._serialized_start=3038
-  _globals['_RECORDUNITCONVERSIONRESPONSE']._serialized_end=3150
-  _globals['_LISTOWNERSHIPRULESREQUEST']._serialized_start=3152
-  _globals['_LISTOWNERSHIPRULESREQUEST']._serialized_end=3237
-  _globals['_LISTOWNERSHIPRULESRESPONSE']._serialized_start=3239
-  _globals['_LISTOWNERSHIPRULESRESPONSE']._serialized_end=3355
-  _globals['_LISTOWNERSHIPREFUSALSREQUEST']._serialized_start=3358
-  _globals['_LISTOWNERSHIPREFUSALSREQUEST']._serialized_end=3561
-  _globals['_LISTOWNERSHIPREFUSALSRESPONSE']._serialized_start=3563
-  _globals['_LISTOWNERSHIPREFUSALSRESPONSE']._serialized_end=3688
-  _globals['_DECIDEOWNERSHIPREFUSALREQUEST']._serialized_start=3691
-  _globals['_DECIDEOWNERSHIPREFUSALREQUEST']._serialized_end=3964
-  _globals['_DECIDEOWNERSHIPREFUSALRESPONSE']._serialized_start=3966
-  _globals['_DECIDEOWNERSHIPREFUSALRESPONSE']._serialized_end=4084
-  _globals['_GETFOREIGNIDREQUEST']._serialized_start=4087
-  _globals['_GETFOREIGNIDREQUEST']._serialized_end=4286
-  _globals['_GETFOREIGNIDRESPONSE']._serialized_start=4288
-  _globals['_GETFOREIGNIDRESPONSE']._serialized_end=4364
-  _globals['_LISTFOREIGNIDSREQUEST']._serialized_start=4366
-  _globals['_LISTFOREIGNIDSREQUEST']._serialized_end=4491
-  _globals['_LISTFOREIGNIDSRESPONSE']._serialized_start=4493
-  _globals['_LISTFOREIGNIDSRESPONSE']._serialized_end=4597
-  _globals['_GETCONVERTEDQUANTITYREQUEST']._serialized_start=4600
-  _globals['_GETCONVERTEDQUANTITYREQUEST']._serialized_end=4787
-  _globals['_GETCONVERTEDQUANTITYRESPONSE']._serialized_start=4789
-  _globals['_GETCONVERTEDQUANTITYRESPONSE']._serialized_end=4866
-  _globals['_MASTERDATASERVICE']._serialized_start=4985
-  _globals['_MASTERDATASERVICE']._serialized_end=6858
+  _globals['_OWNERSHIPDECISION']._serialized_start=6825
+  _globals['_OWNERSHIPDECISION']._serialized_end=6939
+  _globals['_RECORDITEMREQUEST']._serialized_start=516
+  _globals['_RECORDITEMREQUEST']._serialized_end=692
+  _globals['_RECORDITEMRESPONSE']._serialized_start=695
+  _globals['_RECORDITEMRESPONSE']._serialized_end=865
+  _globals['_GETITEMREQUEST']._serialized_start=867
+  _globals['_GETITEMREQUEST']._serialized_end=955
+  _globals['_GETITEMRESPONSE']._serialized_start=957
+  _globals['_GETITEMRESPONSE']._serialized_end=1017
+  _globals['_LISTITEMSREQUEST']._serialized_start=1019
+  _globals['_LISTITEMSREQUEST']._serialized_end=1139
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1141
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1229
+  _globals['_RECORDBILLOFMATERIALSREQUEST']._serialized_start=1232
+  _globals['_RECORDBILLOFMATERIALSREQUEST']._serialized_end=1443
+  _globals['_RECORDBILLOFMATERIALSRESPONSE']._serialized_start=1446
+  _globals['_RECORDBILLOFMATERIALSRESPONSE']._serialized_end=1651
+  _globals['_GETBILLOFMATERIALSREQUEST']._serialized_start=1653
+  _globals['_GETBILLOFMATERIALSREQUEST']._serialized_end=1766
+  _globals['_GETBILLOFMATERIALSRESPONSE']._serialized_start=1768
+  _globals['_GETBILLOFMATERIALSRESPONSE']._serialized_end=1863
+  _globals['_LISTBILLSOFMATERIALSREQUEST']._serialized_start=1866
+  _globals['_LISTBILLSOFMATERIALSREQUEST']._serialized_end=2059
+  _globals['_LISTBILLSOFMATERIALSRESPONSE']._serialized_start=2061
+  _globals['_LISTBILLSOFMATERIALSRESPONSE']._serialized_end=2184
+  _globals['_RECORDROUTINGREQUEST']._serialized_start=2187
+  _globals['_RECORDROUTINGREQUEST']._serialized_end=2372
+  _globals['_RECORDROUTINGRESPONSE']._serialized_start=2375
+  _globals['_RECORDROUTINGRESPONSE']._serialized_end=2554
+  _globals['_GETROUTINGREQUEST']._serialized_start=2556
+  _globals['_GETROUTINGREQUEST']._serialized_end=2651
+  _globals['_GETROUTINGRESPONSE']._serialized_start=2653
+  _globals['_GETROUTINGRESPONSE']._serialized_end=2722
+  _globals['_RECORDPARTNERREQUEST']._serialized_start=2725
+  _globals['_RECORDPARTNERREQUEST']._serialized_end=2910
+  _globals['_RECORDPARTNERRESPONSE']._serialized_start=2913
+  _globals['_RECORDPARTNERRESPONSE']._serialized_end=3092
+  _globals['_GETPARTNERREQUEST']._serialized_start=3094
+  _globals['_GETPARTNERREQUEST']._serialized_end=3188
+  _globals['_GETPARTNERRESPONSE']._serialized_start=3190
+  _globals['_GETPARTNERRESPONSE']._serialized_end=3259
+  _globals['_LISTPARTNERSREQUEST']._serialized_start=3261
+  _globals['_LISTPARTNERSREQUEST']._serialized_end=3384
+  _globals['_LISTPARTNERSRESPONSE']._serialized_start=3386
+  _globals['_LISTPARTNERSRESPONSE']._serialized_end=3483
+  _globals['_RECORDRESOURCEREQUEST']._serialized_start=3486
+  _globals['_RECORDRESOURCEREQUEST']._serialized_end=3674
+  _globals['_RECORDRESOURCERESPONSE']._serialized_start=3677
+  _globals['_RECORDRESOURCERESPONSE']._serialized_end=3859
+  _globals['_GETRESOURCEREQUEST']._serialized_start=3861
+  _globals['_GETRESOURCEREQUEST']._serialized_end=3957
+  _globals['_GETRESOURCERESPONSE']._serialized_start=3959
+  _globals['_GETRESOURCERESPONSE']._serialized_end=4031
+  _globals['_LISTRESOURCESREQUEST']._serialized_start=4033
+  _globals['_LISTRESOURCESREQUEST']._serialized_end=4157
+  _globals['_LISTRESOURCESRESPONSE']._serialized_start=4159
+  _globals['_LISTRESOURCESRESPONSE']._serialized_end=4259
+  _globals['_RECORDOWNERSHIPRULEREQUEST']._serialized_start=4262
+  _globals['_RECORDOWNERSHIPRULEREQUEST']._serialized_end=4422
+  _globals['_RECORDOWNERSHIPRULERESPONSE']._serialized_start=4424
+  _globals['_RECORDOWNERSHIPRULERESPONSE']._serialized_end=4533
+  _globals['_RECORDFOREIGNIDREQUEST']._serialized_start=4536
+  _globals['_RECORDFOREIGNIDREQUEST']._serialized_end=4684
+  _globals['_RECORDFOREIGNIDRESPONSE']._serialized_start=4686
+  _globals['_RECORDFOREIGNIDRESPONSE']._serialized_end=4783
+  _globals['_RECORDUNITCONVERSIONREQUEST']._serialized_start=4786
+  _globals['_RECORDUNITCONVERSIONREQUEST']._serialized_end=4993
+  _globals['_RECORDUNITCONVERSIONRESPONSE']._serialized_start=4995
+  _globals['_RECORDUNITCONVERSIONRESPONSE']._serialized_end=5107
+  _globals['_LISTOWNERSHIPRULESREQUEST']._serialized_start=5109
+  _globals['_LISTOWNERSHIPRULESREQUEST']._serialized_end=5194
+  _globals['_LISTOWNERSHIPRULESRESPONSE']._serialized_start=5196
+  _globals['_LISTOWNERSHIPRULESRESPONSE']._serialized_end=5312
+  _globals['_LISTOWNERSHIPREFUSALSREQUEST']._serialized_start=5315
+  _globals['_LISTOWNERSHIPREFUSALSREQUEST']._serialized_end=5518
+  _globals['_LISTOWNERSHIPREFUSALSRESPONSE']._serialized_start=5520
+  _globals['_LISTOWNERSHIPREFUSALSRESPONSE']._serialized_end=5645
+  _globals['_DECIDEOWNERSHIPREFUSALREQUEST']._serialized_start=5648
+  _globals['_DECIDEOWNERSHIPREFUSALREQUEST']._serialized_end=5921
+  _globals['_DECIDEOWNERSHIPREFUSALRESPONSE']._serialized_start=5923
+  _globals['_DECIDEOWNERSHIPREFUSALRESPONSE']._serialized_end=6041
+  _globals['_GETFOREIGNIDREQUEST']._serialized_start=6044
+  _globals['_GETFOREIGNIDREQUEST']._serialized_end=6243
+  _globals['_GETFOREIGNIDRESPONSE']._serialized_start=6245
+  _globals['_GETFOREIGNIDRESPONSE']._serialized_end=6321
+  _globals['_LISTFOREIGNIDSREQUEST']._serialized_start=6323
+  _globals['_LISTFOREIGNIDSREQUEST']._serialized_end=6448
+  _globals['_LISTFOREIGNIDSRESPONSE']._serialized_start=6450
+  _globals['_LISTFOREIGNIDSRESPONSE']._serialized_end=6554
+  _globals['_GETCONVERTEDQUANTITYREQUEST']._serialized_start=6557
+  _globals['_GETCONVERTEDQUANTITYREQUEST']._serialized_end=6744
+  _globals['_GETCONVERTEDQUANTITYRESPONSE']._serialized_start=6746
+  _globals['_GETCONVERTEDQUANTITYRESPONSE']._serialized_end=6823
+  _globals['_MASTERDATASERVICE']._serialized_start=6942
+  _globals['_MASTERDATASERVICE']._serialized_end=9577
 # @@protoc_insertion_point(module_scope)

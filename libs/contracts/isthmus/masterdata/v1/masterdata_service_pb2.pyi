@@ -8,12 +8,15 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
 from isthmus.masterdata.v1 import foreign_id_pb2 as _foreign_id_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
 from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
+from isthmus.masterdata.v1 import partner_pb2 as _partner_pb2
+from isthmus.masterdata.v1 import resource_pb2 as _resource_pb2
 from isthmus.masterdata.v1 import routing_pb2 as _routing_pb2
 from isthmus.masterdata.v1 import unit_conversion_pb2 as _unit_conversion_pb2
 import builtins as _builtins
@@ -325,6 +328,69 @@ class GetBillOfMaterialsResponse(_message.Message):
 Global___GetBillOfMaterialsResponse: _TypeAlias = GetBillOfMaterialsResponse  # noqa: Y015
 
 @_typing.final
+class ListBillsOfMaterialsRequest(_message.Message):
+    """See ListBillsOfMaterials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    ON_DATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    """Empty: of all items."""
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    @_builtins.property
+    def on_date(self) -> _date_pb2.Date:
+        """Only those that are effective on this plant calendar day; absent: whatever their dates are."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        on_date: _date_pb2.Date | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_date", b"on_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "on_date", b"on_date", "page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBillsOfMaterialsRequest: _TypeAlias = ListBillsOfMaterialsRequest  # noqa: Y015
+
+@_typing.final
+class ListBillsOfMaterialsResponse(_message.Message):
+    """See ListBillsOfMaterials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BILLS_OF_MATERIALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def bills_of_materials(self) -> _containers.RepeatedCompositeFieldContainer[_bill_of_materials_pb2.BillOfMaterials]: ...
+    def __init__(
+        self,
+        *,
+        bills_of_materials: _abc.Iterable[_bill_of_materials_pb2.BillOfMaterials] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bills_of_materials", b"bills_of_materials", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBillsOfMaterialsResponse: _TypeAlias = ListBillsOfMaterialsResponse  # noqa: Y015
+
+@_typing.final
 class RecordRoutingRequest(_message.Message):
     """See RecordRouting."""
 
@@ -434,6 +500,334 @@ class GetRoutingResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRoutingResponse: _TypeAlias = GetRoutingResponse  # noqa: Y015
+
+@_typing.final
+class RecordPartnerRequest(_message.Message):
+    """See RecordPartner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def partner(self) -> _partner_pb2.Partner: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        partner: _partner_pb2.Partner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "partner", b"partner", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPartnerRequest: _TypeAlias = RecordPartnerRequest  # noqa: Y015
+
+@_typing.final
+class RecordPartnerResponse(_message.Message):
+    """See RecordPartner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
+    @_builtins.property
+    def partner(self) -> _partner_pb2.Partner: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
+    def __init__(
+        self,
+        *,
+        partner: _partner_pb2.Partner | None = ...,
+        replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_changed", b"is_changed", "ownership_refusals", b"ownership_refusals", "partner", b"partner", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPartnerResponse: _TypeAlias = RecordPartnerResponse  # noqa: Y015
+
+@_typing.final
+class GetPartnerRequest(_message.Message):
+    """See GetPartner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    partner_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        partner_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPartnerRequest: _TypeAlias = GetPartnerRequest  # noqa: Y015
+
+@_typing.final
+class GetPartnerResponse(_message.Message):
+    """See GetPartner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partner(self) -> _partner_pb2.Partner: ...
+    def __init__(
+        self,
+        *,
+        partner: _partner_pb2.Partner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPartnerResponse: _TypeAlias = GetPartnerResponse  # noqa: Y015
+
+@_typing.final
+class ListPartnersRequest(_message.Message):
+    """See ListPartners."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartnersRequest: _TypeAlias = ListPartnersRequest  # noqa: Y015
+
+@_typing.final
+class ListPartnersResponse(_message.Message):
+    """See ListPartners."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def partners(self) -> _containers.RepeatedCompositeFieldContainer[_partner_pb2.Partner]: ...
+    def __init__(
+        self,
+        *,
+        partners: _abc.Iterable[_partner_pb2.Partner] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "partners", b"partners"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartnersResponse: _TypeAlias = ListPartnersResponse  # noqa: Y015
+
+@_typing.final
+class RecordResourceRequest(_message.Message):
+    """See RecordResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def resource(self) -> _resource_pb2.Resource: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        resource: _resource_pb2.Resource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "plant_id", b"plant_id", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordResourceRequest: _TypeAlias = RecordResourceRequest  # noqa: Y015
+
+@_typing.final
+class RecordResourceResponse(_message.Message):
+    """See RecordResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
+    @_builtins.property
+    def resource(self) -> _resource_pb2.Resource: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
+    def __init__(
+        self,
+        *,
+        resource: _resource_pb2.Resource | None = ...,
+        replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_changed", b"is_changed", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed", "resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordResourceResponse: _TypeAlias = RecordResourceResponse  # noqa: Y015
+
+@_typing.final
+class GetResourceRequest(_message.Message):
+    """See GetResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    resource_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "resource_id", b"resource_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResourceRequest: _TypeAlias = GetResourceRequest  # noqa: Y015
+
+@_typing.final
+class GetResourceResponse(_message.Message):
+    """See GetResource."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def resource(self) -> _resource_pb2.Resource: ...
+    def __init__(
+        self,
+        *,
+        resource: _resource_pb2.Resource | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResourceResponse: _TypeAlias = GetResourceResponse  # noqa: Y015
+
+@_typing.final
+class ListResourcesRequest(_message.Message):
+    """See ListResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesRequest: _TypeAlias = ListResourcesRequest  # noqa: Y015
+
+@_typing.final
+class ListResourcesResponse(_message.Message):
+    """See ListResources."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def resources(self) -> _containers.RepeatedCompositeFieldContainer[_resource_pb2.Resource]: ...
+    def __init__(
+        self,
+        *,
+        resources: _abc.Iterable[_resource_pb2.Resource] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "resources", b"resources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListResourcesResponse: _TypeAlias = ListResourcesResponse  # noqa: Y015
 
 @_typing.final
 class RecordOwnershipRuleRequest(_message.Message):

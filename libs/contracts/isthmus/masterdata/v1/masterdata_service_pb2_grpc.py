@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MasterDataServiceStub:
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -62,6 +62,11 @@ class MasterDataServiceStub:
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetBillOfMaterialsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetBillOfMaterialsResponse.FromString,
                 _registered_method=True)
+        self.ListBillsOfMaterials = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListBillsOfMaterials',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsResponse.FromString,
+                _registered_method=True)
         self.RecordRouting = channel.unary_unary(
                 '/isthmus.masterdata.v1.MasterDataService/RecordRouting',
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordRoutingRequest.SerializeToString,
@@ -71,6 +76,36 @@ class MasterDataServiceStub:
                 '/isthmus.masterdata.v1.MasterDataService/GetRouting',
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.SerializeToString,
                 response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.FromString,
+                _registered_method=True)
+        self.RecordPartner = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordPartner',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerResponse.FromString,
+                _registered_method=True)
+        self.GetPartner = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/GetPartner',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerResponse.FromString,
+                _registered_method=True)
+        self.ListPartners = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListPartners',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersResponse.FromString,
+                _registered_method=True)
+        self.RecordResource = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordResource',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceResponse.FromString,
+                _registered_method=True)
+        self.GetResource = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/GetResource',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceResponse.FromString,
+                _registered_method=True)
+        self.ListResources = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListResources',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.FromString,
                 _registered_method=True)
         self.RecordOwnershipRule = channel.unary_unary(
                 '/isthmus.masterdata.v1.MasterDataService/RecordOwnershipRule',
@@ -120,7 +155,7 @@ class MasterDataServiceStub:
 
 
 class MasterDataServiceServicer:
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -150,7 +185,7 @@ class MasterDataServiceServicer:
     def RecordBillOfMaterials(self, request, context):
         """Records a bill of materials revision. Publishes BillOfMaterialsReleased if anything differs.
         Errors: ITEM_MISSING for an item or component not recorded yet, UNIT_UNKNOWN, QUANTITY_NOT_POSITIVE,
-        BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,9 +198,18 @@ class MasterDataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBillsOfMaterials(self, request, context):
+        """Lists a plant's bills of materials, by id: of one item or of all, effective on one day or whenever; retired ones too.
+        Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordRouting(self, request, context):
         """Records a routing. Publishes RoutingReleased if anything differs.
-        Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,6 +217,50 @@ class MasterDataServiceServicer:
 
     def GetRouting(self, request, context):
         """Reads one routing. Errors: ROUTING_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPartner(self, request, context):
+        """Records a partner as its system of record has it now. Publishes PartnerChanged if anything differs.
+        Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPartner(self, request, context):
+        """Reads one partner. Errors: PARTNER_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPartners(self, request, context):
+        """Lists a plant's partners, by partner id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordResource(self, request, context):
+        """Records a resource as its system of record has it now. Publishes ResourceChanged if anything differs.
+        Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetResource(self, request, context):
+        """Reads one resource. Errors: RESOURCE_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListResources(self, request, context):
+        """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,6 +362,11 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
                     request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetBillOfMaterialsRequest.FromString,
                     response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetBillOfMaterialsResponse.SerializeToString,
             ),
+            'ListBillsOfMaterials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBillsOfMaterials,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsResponse.SerializeToString,
+            ),
             'RecordRouting': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordRouting,
                     request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordRoutingRequest.FromString,
@@ -283,6 +376,36 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
                     servicer.GetRouting,
                     request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.FromString,
                     response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.SerializeToString,
+            ),
+            'RecordPartner': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPartner,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerResponse.SerializeToString,
+            ),
+            'GetPartner': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPartner,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerResponse.SerializeToString,
+            ),
+            'ListPartners': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPartners,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersResponse.SerializeToString,
+            ),
+            'RecordResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordResource,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceResponse.SerializeToString,
+            ),
+            'GetResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetResource,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceResponse.SerializeToString,
+            ),
+            'ListResources': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResources,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.SerializeToString,
             ),
             'RecordOwnershipRule': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordOwnershipRule,
@@ -338,7 +461,7 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MasterDataService:
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -479,6 +602,33 @@ class MasterDataService:
             _registered_method=True)
 
     @staticmethod
+    def ListBillsOfMaterials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListBillsOfMaterials',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListBillsOfMaterialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordRouting(request,
             target,
             options=(),
@@ -522,6 +672,168 @@ class MasterDataService:
             '/isthmus.masterdata.v1.MasterDataService/GetRouting',
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingRequest.SerializeToString,
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetRoutingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPartner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordPartner',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordPartnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPartner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/GetPartner',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetPartnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPartners(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListPartners',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListPartnersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordResource',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/GetResource',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetResourceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResources(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListResources',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.FromString,
             options,
             channel_credentials,
             insecure,

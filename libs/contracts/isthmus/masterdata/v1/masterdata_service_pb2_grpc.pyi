@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MasterDataServiceStub:
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -47,16 +47,37 @@ class MasterDataServiceStub:
     RecordBillOfMaterials: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordBillOfMaterialsRequest, _masterdata_service_pb2.RecordBillOfMaterialsResponse]
     """Records a bill of materials revision. Publishes BillOfMaterialsReleased if anything differs.
     Errors: ITEM_MISSING for an item or component not recorded yet, UNIT_UNKNOWN, QUANTITY_NOT_POSITIVE,
-    BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     GetBillOfMaterials: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetBillOfMaterialsRequest, _masterdata_service_pb2.GetBillOfMaterialsResponse]
     """Reads one bill of materials. Errors: BILL_OF_MATERIALS_MISSING."""
+    ListBillsOfMaterials: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListBillsOfMaterialsRequest, _masterdata_service_pb2.ListBillsOfMaterialsResponse]
+    """Lists a plant's bills of materials, by id: of one item or of all, effective on one day or whenever; retired ones too.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     RecordRouting: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordRoutingRequest, _masterdata_service_pb2.RecordRoutingResponse]
     """Records a routing. Publishes RoutingReleased if anything differs.
-    Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
     """
     GetRouting: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetRoutingRequest, _masterdata_service_pb2.GetRoutingResponse]
     """Reads one routing. Errors: ROUTING_MISSING."""
+    RecordPartner: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordPartnerRequest, _masterdata_service_pb2.RecordPartnerResponse]
+    """Records a partner as its system of record has it now. Publishes PartnerChanged if anything differs.
+    Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetPartner: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetPartnerRequest, _masterdata_service_pb2.GetPartnerResponse]
+    """Reads one partner. Errors: PARTNER_MISSING."""
+    ListPartners: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListPartnersRequest, _masterdata_service_pb2.ListPartnersResponse]
+    """Lists a plant's partners, by partner id. Errors: PAGE_TOKEN_INVALID."""
+    RecordResource: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordResourceRequest, _masterdata_service_pb2.RecordResourceResponse]
+    """Records a resource as its system of record has it now. Publishes ResourceChanged if anything differs.
+    Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetResource: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetResourceRequest, _masterdata_service_pb2.GetResourceResponse]
+    """Reads one resource. Errors: RESOURCE_MISSING."""
+    ListResources: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListResourcesRequest, _masterdata_service_pb2.ListResourcesResponse]
+    """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
     RecordOwnershipRule: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]
     """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
     ListOwnershipRules: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]
@@ -87,7 +108,7 @@ class MasterDataServiceStub:
 
 @_typing.type_check_only
 class MasterDataServiceAsyncStub(MasterDataServiceStub):
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -104,16 +125,37 @@ class MasterDataServiceAsyncStub(MasterDataServiceStub):
     RecordBillOfMaterials: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordBillOfMaterialsRequest, _masterdata_service_pb2.RecordBillOfMaterialsResponse]  # type: ignore[assignment]
     """Records a bill of materials revision. Publishes BillOfMaterialsReleased if anything differs.
     Errors: ITEM_MISSING for an item or component not recorded yet, UNIT_UNKNOWN, QUANTITY_NOT_POSITIVE,
-    BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     GetBillOfMaterials: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetBillOfMaterialsRequest, _masterdata_service_pb2.GetBillOfMaterialsResponse]  # type: ignore[assignment]
     """Reads one bill of materials. Errors: BILL_OF_MATERIALS_MISSING."""
+    ListBillsOfMaterials: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListBillsOfMaterialsRequest, _masterdata_service_pb2.ListBillsOfMaterialsResponse]  # type: ignore[assignment]
+    """Lists a plant's bills of materials, by id: of one item or of all, effective on one day or whenever; retired ones too.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     RecordRouting: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordRoutingRequest, _masterdata_service_pb2.RecordRoutingResponse]  # type: ignore[assignment]
     """Records a routing. Publishes RoutingReleased if anything differs.
-    Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT.
+    Safe to repeat by business key.
     """
     GetRouting: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetRoutingRequest, _masterdata_service_pb2.GetRoutingResponse]  # type: ignore[assignment]
     """Reads one routing. Errors: ROUTING_MISSING."""
+    RecordPartner: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordPartnerRequest, _masterdata_service_pb2.RecordPartnerResponse]  # type: ignore[assignment]
+    """Records a partner as its system of record has it now. Publishes PartnerChanged if anything differs.
+    Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetPartner: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetPartnerRequest, _masterdata_service_pb2.GetPartnerResponse]  # type: ignore[assignment]
+    """Reads one partner. Errors: PARTNER_MISSING."""
+    ListPartners: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListPartnersRequest, _masterdata_service_pb2.ListPartnersResponse]  # type: ignore[assignment]
+    """Lists a plant's partners, by partner id. Errors: PAGE_TOKEN_INVALID."""
+    RecordResource: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordResourceRequest, _masterdata_service_pb2.RecordResourceResponse]  # type: ignore[assignment]
+    """Records a resource as its system of record has it now. Publishes ResourceChanged if anything differs.
+    Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    """
+    GetResource: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetResourceRequest, _masterdata_service_pb2.GetResourceResponse]  # type: ignore[assignment]
+    """Reads one resource. Errors: RESOURCE_MISSING."""
+    ListResources: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListResourcesRequest, _masterdata_service_pb2.ListResourcesResponse]  # type: ignore[assignment]
+    """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
     RecordOwnershipRule: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]  # type: ignore[assignment]
     """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
     ListOwnershipRules: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]  # type: ignore[assignment]
@@ -143,7 +185,7 @@ class MasterDataServiceAsyncStub(MasterDataServiceStub):
     """
 
 class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Items, bills of materials and routings as the plants need them. Master data is of a plant: the same item id may be
+    """Items, bills of materials, routings, partners and resources as the plants need them. Master data is of a plant: the same item id may be
     kept by two ERP releases. Facts go to the plant's own slot. A value whose owner is another system than the business
     key's is not applied: the response lists it as a refusal, for somebody to decide.
     """
@@ -182,7 +224,7 @@ class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_masterdata_service_pb2.RecordBillOfMaterialsResponse, _abc.Awaitable[_masterdata_service_pb2.RecordBillOfMaterialsResponse]]:
         """Records a bill of materials revision. Publishes BillOfMaterialsReleased if anything differs.
         Errors: ITEM_MISSING for an item or component not recorded yet, UNIT_UNKNOWN, QUANTITY_NOT_POSITIVE,
-        BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
 
     @_abc_1.abstractmethod
@@ -194,13 +236,24 @@ class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads one bill of materials. Errors: BILL_OF_MATERIALS_MISSING."""
 
     @_abc_1.abstractmethod
+    def ListBillsOfMaterials(
+        self,
+        request: _masterdata_service_pb2.ListBillsOfMaterialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListBillsOfMaterialsResponse, _abc.Awaitable[_masterdata_service_pb2.ListBillsOfMaterialsResponse]]:
+        """Lists a plant's bills of materials, by id: of one item or of all, effective on one day or whenever; retired ones too.
+        Errors: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def RecordRouting(
         self,
         request: _masterdata_service_pb2.RecordRoutingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_masterdata_service_pb2.RecordRoutingResponse, _abc.Awaitable[_masterdata_service_pb2.RecordRoutingResponse]]:
         """Records a routing. Publishes RoutingReleased if anything differs.
-        Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        Errors: ITEM_MISSING, OPERATION_SEQUENCE_REPEATED, EFFECTIVE_DATES_REVERSED, BUSINESS_KEY_CONFLICT.
+        Safe to repeat by business key.
         """
 
     @_abc_1.abstractmethod
@@ -210,6 +263,58 @@ class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_masterdata_service_pb2.GetRoutingResponse, _abc.Awaitable[_masterdata_service_pb2.GetRoutingResponse]]:
         """Reads one routing. Errors: ROUTING_MISSING."""
+
+    @_abc_1.abstractmethod
+    def RecordPartner(
+        self,
+        request: _masterdata_service_pb2.RecordPartnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordPartnerResponse, _abc.Awaitable[_masterdata_service_pb2.RecordPartnerResponse]]:
+        """Records a partner as its system of record has it now. Publishes PartnerChanged if anything differs.
+        Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPartner(
+        self,
+        request: _masterdata_service_pb2.GetPartnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.GetPartnerResponse, _abc.Awaitable[_masterdata_service_pb2.GetPartnerResponse]]:
+        """Reads one partner. Errors: PARTNER_MISSING."""
+
+    @_abc_1.abstractmethod
+    def ListPartners(
+        self,
+        request: _masterdata_service_pb2.ListPartnersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListPartnersResponse, _abc.Awaitable[_masterdata_service_pb2.ListPartnersResponse]]:
+        """Lists a plant's partners, by partner id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def RecordResource(
+        self,
+        request: _masterdata_service_pb2.RecordResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordResourceResponse, _abc.Awaitable[_masterdata_service_pb2.RecordResourceResponse]]:
+        """Records a resource as its system of record has it now. Publishes ResourceChanged if anything differs.
+        Errors: BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetResource(
+        self,
+        request: _masterdata_service_pb2.GetResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.GetResourceResponse, _abc.Awaitable[_masterdata_service_pb2.GetResourceResponse]]:
+        """Reads one resource. Errors: RESOURCE_MISSING."""
+
+    @_abc_1.abstractmethod
+    def ListResources(
+        self,
+        request: _masterdata_service_pb2.ListResourcesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListResourcesResponse, _abc.Awaitable[_masterdata_service_pb2.ListResourcesResponse]]:
+        """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def RecordOwnershipRule(

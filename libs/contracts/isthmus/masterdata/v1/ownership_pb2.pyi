@@ -28,6 +28,8 @@ class _EntityTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntityType
     ENTITY_TYPE_ITEM: _EntityType.ValueType  # 1
     ENTITY_TYPE_BILL_OF_MATERIALS: _EntityType.ValueType  # 2
     ENTITY_TYPE_ROUTING: _EntityType.ValueType  # 3
+    ENTITY_TYPE_PARTNER: _EntityType.ValueType  # 4
+    ENTITY_TYPE_RESOURCE: _EntityType.ValueType  # 5
 
 class EntityType(_EntityType, metaclass=_EntityTypeEnumTypeWrapper):
     """What kind of master data something is."""
@@ -36,6 +38,8 @@ ENTITY_TYPE_UNSPECIFIED: EntityType.ValueType  # 0
 ENTITY_TYPE_ITEM: EntityType.ValueType  # 1
 ENTITY_TYPE_BILL_OF_MATERIALS: EntityType.ValueType  # 2
 ENTITY_TYPE_ROUTING: EntityType.ValueType  # 3
+ENTITY_TYPE_PARTNER: EntityType.ValueType  # 4
+ENTITY_TYPE_RESOURCE: EntityType.ValueType  # 5
 Global___EntityType: _TypeAlias = EntityType  # noqa: Y015
 
 class _OwnershipRefusalState:

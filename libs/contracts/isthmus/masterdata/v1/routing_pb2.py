@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.type import date_pb2 as google_dot_type_dot_date__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#isthmus/masterdata/v1/routing.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb1\x01\n\x07Routing\x12\x1e\n\nrouting_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12H\n\noperations\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.RoutingOperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nis_retired\x18\x05 \x01(\x08\"\xa1\x01\n\x10RoutingOperation\x12\x19\n\x08sequence\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1f\n\x0ework_centre_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x32\n\x0flabour_standard\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#isthmus/masterdata/v1/routing.proto\x12\x15isthmus.masterdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x16google/type/date.proto\"\x91\x02\n\x07Routing\x12\x1e\n\nrouting_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\x07item_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12H\n\noperations\x18\x03 \x03(\x0b\x32\'.isthmus.masterdata.v1.RoutingOperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x12\n\nis_retired\x18\x05 \x01(\x08\x12/\n\x14\x65\x66\x66\x65\x63tive_start_date\x18\x06 \x01(\x0b\x32\x11.google.type.Date\x12-\n\x12\x65\x66\x66\x65\x63tive_end_date\x18\x07 \x01(\x0b\x32\x11.google.type.Date\"\xa1\x01\n\x10RoutingOperation\x12\x19\n\x08sequence\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1f\n\x0ework_centre_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x32\n\x0flabour_standard\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,8 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTINGOPERATION'].fields_by_name['description']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_ROUTINGOPERATION'].fields_by_name['work_centre_id']._loaded_options = None
   _globals['_ROUTINGOPERATION'].fields_by_name['work_centre_id']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_ROUTING']._serialized_start=124
-  _globals['_ROUTING']._serialized_end=301
-  _globals['_ROUTINGOPERATION']._serialized_start=304
-  _globals['_ROUTINGOPERATION']._serialized_end=465
+  _globals['_ROUTING']._serialized_start=148
+  _globals['_ROUTING']._serialized_end=421
+  _globals['_ROUTINGOPERATION']._serialized_start=424
+  _globals['_ROUTINGOPERATION']._serialized_end=585
 # @@protoc_insertion_point(module_scope)

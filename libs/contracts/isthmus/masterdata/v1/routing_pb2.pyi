@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.type import date_pb2 as _date_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -30,6 +31,8 @@ class Routing(_message.Message):
     OPERATIONS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     IS_RETIRED_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_START_DATE_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_END_DATE_FIELD_NUMBER: _builtins.int
     routing_id: _builtins.str
     item_id: _builtins.str
     etag: _builtins.str
@@ -38,6 +41,14 @@ class Routing(_message.Message):
     """Its system of record offers it no longer: nothing new is made of it. What is under way keeps it."""
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoutingOperation]: ...
+    @_builtins.property
+    def effective_start_date(self) -> _date_pb2.Date:
+        """First plant calendar day on which it is used; absent: always was."""
+
+    @_builtins.property
+    def effective_end_date(self) -> _date_pb2.Date:
+        """Last such day, not before the first; absent: until further notice."""
+
     def __init__(
         self,
         *,
@@ -46,10 +57,12 @@ class Routing(_message.Message):
         operations: _abc.Iterable[Global___RoutingOperation] | None = ...,
         etag: _builtins.str = ...,
         is_retired: _builtins.bool = ...,
+        effective_start_date: _date_pb2.Date | None = ...,
+        effective_end_date: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_end_date", b"effective_end_date", "effective_start_date", b"effective_start_date"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "operations", b"operations", "routing_id", b"routing_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effective_end_date", b"effective_end_date", "effective_start_date", b"effective_start_date", "etag", b"etag", "is_retired", b"is_retired", "item_id", b"item_id", "operations", b"operations", "routing_id", b"routing_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
