@@ -56,6 +56,8 @@ KINDS = (  # items before what refers to them
     Kind(ownership_pb2.ENTITY_TYPE_ITEM, "item", "Item", "item_id"),
     Kind(ownership_pb2.ENTITY_TYPE_BILL_OF_MATERIALS, "bill_of_materials", "BillOfMaterials", "bill_of_materials_id"),
     Kind(ownership_pb2.ENTITY_TYPE_ROUTING, "routing", "Routing", "routing_id"),
+    Kind(ownership_pb2.ENTITY_TYPE_PARTNER, "partner", "Partner", "partner_id"),
+    Kind(ownership_pb2.ENTITY_TYPE_RESOURCE, "resource", "Resource", "resource_id"),
 )
 
 
@@ -190,4 +192,5 @@ class Synchroniser:
 
 
 def _by_kind(catalogue: Catalogue) -> Iterator[tuple[Kind, Mapping[str, MasterRecord]]]:
-    yield from zip(KINDS, (catalogue.items, catalogue.bills_of_materials, catalogue.routings), strict=True)
+    recipes = catalogue.bills_of_materials, catalogue.routings
+    yield from zip(KINDS, (catalogue.items, *recipes, catalogue.partners, catalogue.resources), strict=True)

@@ -15,6 +15,8 @@ from isthmus.gateway.v1.gateway_events_pb2 import MasterDataSynchronised
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
 from isthmus.masterdata.v1 import ownership_pb2
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
+from isthmus.masterdata.v1.partner_pb2 import Partner
+from servicekit.errors import from_rpc_error
 from tests.flows.conftest import LocalSystem
 from tests.gateway.erp.user import TrytonUser
 from tests.support.eventually import eventually
@@ -90,3 +92,42 @@ async def test_a_round_says_what_it_found(local_system: LocalSystem) -> None:
     assert found[0].partner_id == "erp-aachen"
     assert found[0].listed_count >= 5  # product, components, bill, routing
     assert (found[0].retired_count, found[0].refused_count, found[0].faulty_count) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+async def test_a_customers_corrected_name_arrives_and_is_taken_back_again(
+    local_system: LocalSystem, plant: str
+) -> None:
+    user = TrytonUser(local_system.plants.seeds[plant], "admin")
+    (customer,) = user.search("party.party", [["code", "=", "CUST-100"]], "name")
+    with master_data(local_system) as stub:
+        request = messages.GetPartnerRequest(plant_id=plant, partner_id="CUST-100")
+        await eventually(lambda: said(stub, request).is_customer, within=90)
+        assert not said(stub, request).is_supplier
+        for name in ("corrected by the clerk", customer["name"]):
+            user.call("party.party", "write", [customer["id"]], {"name": name})
+            await eventually(lambda name=name: said(stub, request).name == name, within=90)
+        partners = stub.ListPartners(messages.ListPartnersRequest(plant_id=plant)).partners
+        assert [partner.partner_id for partner in partners] == ["CUST-100"]  # not the company, nor its operator
+        assert {r.resource_id: (r.category, r.parent_resource_id) for r in resources(stub, plant)} == {
+            centre["name"]: (name_of(centre["category."]), name_of(centre["parent."]))
+            for centre in user.search("production.work.center", [], "name", "category.name", "parent.name")
+        }
+
+
+def said(stub: Any, request: messages.GetPartnerRequest) -> Partner:
+    """The partner as it stands; an empty one until it is recorded."""
+    try:
+        return stub.GetPartner(request).partner
+    except grpc.RpcError as error:
+        if from_rpc_error(error)[1] != "PARTNER_MISSING":
+            raise
+        return Partner()
+
+
+def resources(stub: Any, plant: str) -> list[Any]:
+    return list(stub.ListResources(messages.ListResourcesRequest(plant_id=plant)).resources)
+
+
+def name_of(record: dict[str, Any] | None) -> str:
+    return record["name"] if record else ""

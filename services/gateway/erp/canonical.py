@@ -11,6 +11,8 @@ from datetime import datetime
 from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.item_pb2 import Item
+from isthmus.masterdata.v1.partner_pb2 import Partner
+from isthmus.masterdata.v1.resource_pb2 import Resource
 from isthmus.masterdata.v1.routing_pb2 import Routing
 from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit.domain import DomainError, Kind, Quantity
@@ -45,7 +47,7 @@ class ErpOrder:
         return hashlib.sha256(self.work_order.SerializeToString(deterministic=True)).hexdigest()[:32]
 
 
-MasterRecord = Item | BillOfMaterials | Routing
+MasterRecord = Item | BillOfMaterials | Routing | Partner | Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Catalogue:
     items: Mapping[str, Item]
     bills_of_materials: Mapping[str, BillOfMaterials]
     routings: Mapping[str, Routing]
+    partners: Mapping[str, Partner]
+    resources: Mapping[str, Resource]
     faulty: int
 
 

@@ -105,13 +105,13 @@ class TrytonReader:
     async def _orders(self, numbers: Sequence[int]) -> list[ErpOrder]:
         unit = self._client.dialect.unit
         fields = [*ORDER_FIELDS, f"{unit}.symbol", "routing", "inputs", "works"]
-        found = await self._read("production", numbers, fields)
+        found = await self.read("production", numbers, fields)
         # A draft of 8.x has no number; an order without a bill is not one for a plant.
         records = [record for record in found if record["number"] and record["bom"]]
         fields = ["product", "product.code", "quantity", f"{unit}.symbol", "lot.number", "state"]
-        moves = by_id(await self._read("stock.move", flat(records, "inputs"), fields))
+        moves = by_id(await self.read("stock.move", flat(records, "inputs"), fields))
         fields = ["sequence", "operation.name", "work_center.name"]
-        works = by_id(await self._read("production.work", flat(records, "works"), fields))
+        works = by_id(await self.read("production.work", flat(records, "works"), fields))
         released = [record for record in records if STATES.get(record["state"]) is ErpState.RELEASED]
         products = {r["product"] for r in released} | {moves[n]["product"] for n in flat(released, "inputs")}
         master = await self.master_data(products, ids_of(released, "bom"), ids_of(released, "routing"))
@@ -143,22 +143,22 @@ class TrytonReader:
         """What belongs to these ids of the ERP."""
         unit = self._client.dialect.unit
         fields = ["code", "template.name", "default_uom.symbol", "lot_required"]
-        items = await self._read("product.product", sorted(products), fields)
-        bills = await self._read("production.bom", bills_of, ["name", "inputs", "outputs"])
+        items = await self.read("product.product", sorted(products), fields)
+        bills = await self.read("production.bom", bills_of, ["name", "inputs", "outputs"])
         fields = ["product.code", "quantity", f"{unit}.symbol"]
-        inputs = await self._read("production.bom.input", flat(bills, "inputs"), fields)
-        outputs = await self._read("production.bom.output", flat(bills, "outputs"), fields)
-        routings = await self._read("production.routing", routings_of, ["name", "steps"])
+        inputs = await self.read("production.bom.input", flat(bills, "inputs"), fields)
+        outputs = await self.read("production.bom.output", flat(bills, "outputs"), fields)
+        routings = await self.read("production.routing", routings_of, ["name", "steps"])
         fields = ["sequence", "operation.name"]
-        steps = await self._read("production.routing.step", flat(routings, "steps"), fields)
+        steps = await self.read("production.routing.step", flat(routings, "steps"), fields)
         return MasterData(*(by_id(records) for records in (items, bills, inputs, outputs, routings, steps)))
 
     async def _shipments(self, numbers: Sequence[int]) -> list[Shipment]:
         unit = self._client.dialect.unit
         fields = ["number", "planned_date", "customer.name", "outgoing_moves"]
-        records = await self._read("stock.shipment.out", numbers, fields)
+        records = await self.read("stock.shipment.out", numbers, fields)
         fields = ["product.code", "quantity", f"{unit}.symbol"]
-        moves = by_id(await self._read("stock.move", flat(records, "outgoing_moves"), fields))
+        moves = by_id(await self.read("stock.move", flat(records, "outgoing_moves"), fields))
         shipments = []
         for record in records:
             lines = [moves[number] for number in record["outgoing_moves"]]
@@ -185,7 +185,17 @@ class TrytonReader:
             if len(page) < PAGE:
                 return found
 
-    async def _read(self, model: str, ids: Sequence[int], fields: list[str]) -> list[Record]:
+    async def used(self, model: str, field: str) -> set[int]:
+        """What a field of a model refers to. What is known is left out of the next page: few requests, many records."""
+        found: set[int] = set()
+        while True:
+            domain = [[field, "!=", None], [field, "not in", sorted(found)]]
+            page = await self._client.model(model, "search_read", domain, 0, PAGE, None, [field])
+            found |= {record[field] for record in page}
+            if len(page) < PAGE:
+                return found
+
+    async def read(self, model: str, ids: Sequence[int], fields: list[str]) -> list[Record]:
         found: list[Record] = []
         for start in range(0, len(ids), PAGE):
             page = await self._client.model(model, "read", list(ids[start : start + PAGE]), fields)

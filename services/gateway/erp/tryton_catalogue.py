@@ -7,17 +7,24 @@ from typing import Any, TypeVar
 
 import structlog
 
+from isthmus.masterdata.v1.partner_pb2 import Partner
 from servicekit.domain import DomainError
+from services.gateway.erp import tryton_words
 from services.gateway.erp.canonical import Catalogue
-from services.gateway.erp.tryton import MasterData, TrytonReader
+from services.gateway.erp.tryton import MasterData, TrytonReader, by_id, flat
 
 log = structlog.get_logger()
 M = TypeVar("M")
+SUPPLIERS = (("stock.shipment.in", "supplier"), ("stock.shipment.in.return", "supplier"))
+CUSTOMERS = (("stock.shipment.out", "customer"), ("stock.shipment.out.return", "customer"))
 GOODS = [["type", "=", "goods"], ["code", "!=", None]]
 
 
 async def read_catalogue(reader: TrytonReader) -> Catalogue:
-    """All items, bills of materials, and routings of those bills. What can't be said in canonical words is counted."""
+    """All items, bills of materials, routings of those bills, partners and resources.
+
+    What can't be said in canonical words is counted.
+    """
     goods = await reader.search("product.product", GOODS, ["code"])
     bills = await reader.search("production.bom", [["outputs", "!=", None]], ["outputs"])
     routings = await reader.search("production.routing", [["steps", "!=", None]], ["boms"])
@@ -28,7 +35,28 @@ async def read_catalogue(reader: TrytonReader) -> Catalogue:
     items, unsaid = _said((g["id"] for g in goods), master.item)
     recipes, unsaid_bills = _said(known, master.bill)
     ways, unsaid_ways = _said(made, lambda routing: _routing(master, routing, made[routing]))
-    return Catalogue(items, recipes, ways, unsaid + unsaid_bills + unsaid_ways)
+    partners = await _partners(reader)
+    centres = by_id(await reader.search("production.work.center", [], ["name", "category.name", "parent.name"]))
+    resources = {str(number): tryton_words.resource(centre) for number, centre in centres.items()}
+    return Catalogue(items, recipes, ways, partners, resources, unsaid + unsaid_bills + unsaid_ways)
+
+
+async def _partners(reader: TrytonReader) -> dict[str, Partner]:
+    """Parties that shipments name. A plain Tryton marks no supplier and no customer: what it did with a party tells."""
+    suppliers = {number for where in SUPPLIERS for number in await reader.used(*where)}
+    customers = {number for where in CUSTOMERS for number in await reader.used(*where)}
+    named = [["id", "in", sorted(suppliers | customers)], ["code", "!=", None]]
+    parties = await reader.search("party.party", named, ["code", "name", "addresses"])
+    addresses = by_id(await reader.read("party.address", flat(parties, "addresses"), ["country.code"]))
+    return {
+        str(party["id"]): tryton_words.partner(
+            party,
+            [addresses[number] for number in party["addresses"]],
+            is_supplier=party["id"] in suppliers,
+            is_customer=party["id"] in customers,
+        )
+        for party in parties
+    }
 
 
 def _routing(master: MasterData, number: int, bill: int) -> Any:

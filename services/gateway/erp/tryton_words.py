@@ -11,6 +11,8 @@ from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.item_pb2 import Item
+from isthmus.masterdata.v1.partner_pb2 import Partner
+from isthmus.masterdata.v1.resource_pb2 import Resource
 from isthmus.masterdata.v1.routing_pb2 import Routing
 from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit.domain import Quantity, UnitUnknown, plain
@@ -100,6 +102,28 @@ def routing(record: Record, item_id: str, steps: Iterable[Record]) -> Routing:
     for number, step in enumerate(sorted(steps, key=lambda s: (s["sequence"] or 0, s["id"])), 1):
         made.operations.add(sequence=number * 10, description=step["operation."]["name"])  # it knows no standard times
     return made
+
+
+def partner(record: Record, addresses: Iterable[Record], *, is_supplier: bool, is_customer: bool) -> Partner:
+    """A party; its country is that of the first of its addresses that names one."""
+    countries = [(address.get("country.") or {}).get("code") or "" for address in addresses]
+    return Partner(
+        partner_id=record["code"],
+        name=record["name"] or "",
+        is_supplier=is_supplier,
+        is_customer=is_customer,
+        country_code=next(filter(None, countries), ""),
+    )
+
+
+def resource(record: Record) -> Resource:
+    """A work centre, by the name that work orders call it by."""
+    return Resource(
+        resource_id=record["name"],
+        name=record["name"],
+        category=(record.get("category.") or {}).get("name") or "",
+        parent_resource_id=(record.get("parent.") or {}).get("name") or "",
+    )
 
 
 def _id(noun: str, number: Any) -> str:

@@ -136,3 +136,29 @@ def test_what_is_no_answer_is_told_as_none(body: bytes) -> None:
 def test_every_dialect_says_all_that_differs() -> None:
     assert {dialect.series for dialect in DIALECTS.values()} == {"6.0", "7.0", "8.0"}
     assert DIALECTS[8].finish_shipment == ("ship", "do")
+
+
+def test_a_party_is_of_the_country_of_its_first_address_that_names_one() -> None:
+    record = {"code": "CUST-100", "name": None}
+    addresses = [
+        {"country.": None},
+        {"country.": {"code": None}},
+        {"country.": {"code": "DE"}},
+        {"country.": {"code": "CZ"}},
+    ]
+    said = tryton_words.partner(record, addresses, is_supplier=False, is_customer=True)
+    assert (said.partner_id, said.name, said.country_code, said.is_customer) == ("CUST-100", "", "DE", True)
+    assert tryton_words.partner(record, [], is_supplier=True, is_customer=False).country_code == ""
+
+
+def test_a_work_centre_is_the_resource_of_its_name() -> None:
+    line = tryton_words.resource({"name": "Line 1", "category.": None, "parent.": None})
+    assert (line.resource_id, line.category, line.parent_resource_id) == ("Line 1", "", "")
+    centre = {"name": "CNC-01", "category.": {"name": "Machining"}, "parent.": {"name": "Line 1"}}
+    said = tryton_words.resource(centre)
+    assert (said.resource_id, said.name, said.category, said.parent_resource_id) == (
+        "CNC-01",
+        "CNC-01",
+        "Machining",
+        "Line 1",
+    )

@@ -1,0 +1,61 @@
+"""Reading all master data of the real ERPs: who is a partner, and what for."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.gateway.erp.tryton import TrytonReader
+from services.gateway.erp.tryton_catalogue import read_catalogue
+from services.gateway.erp.tryton_client import TrytonClient
+from tests.gateway.erp.conftest import ErpServer
+from tests.gateway.erp.user import TrytonUser
+
+pytestmark = pytest.mark.flow
+
+
+def party(user: TrytonUser, name: str, country: int) -> int:
+    (number,) = user.call("party.party", "create", [{"name": name}])
+    abroad = {"party": number, "country": country, "sequence": 2}
+    user.call("party.address", "create", [{"party": number, "sequence": 1}, abroad])
+    return int(number)
+
+
+def receive(user: TrytonUser, supplier: int) -> None:
+    """A supplier shipment as a buyer drafts it; 8.0 does not look up where in the warehouse it comes in."""
+    places = "input_location", "storage_location"
+    (warehouse,) = user.search("stock.location", [["type", "=", "warehouse"]], *places)
+    shipment = {"supplier": supplier, "warehouse": warehouse["id"]}
+    if user.is_new:
+        shipment |= {"warehouse_input": warehouse[places[0]], "warehouse_storage": warehouse[places[1]]}
+    user.call("stock.shipment.in", "create", [shipment])
+
+
+async def test_a_party_is_what_shipments_name_it(erp: ErpServer, client: TrytonClient) -> None:
+    user = TrytonUser({**erp.seed, "port": erp.port}, "admin")
+    (country,) = user.call("country.country", "create", [{"name": "Czechia", "code": "CZ"}])
+    supplier, stranger = party(user, "Foundry", country), party(user, "Stranger", country)
+    (customer,) = (record["id"] for record in user.search("party.party", [["code", "=", "CUST-100"]], "name"))
+    receive(user, supplier)
+    found = (await read_catalogue(TrytonReader(erp.plant_id, client))).partners
+    assert set(found) == {str(supplier), str(customer)}
+    assert str(stranger) not in found
+    foundry = found[str(supplier)]
+    assert (foundry.name, foundry.is_supplier, foundry.is_customer, foundry.country_code) == (
+        "Foundry",
+        True,
+        False,
+        "CZ",
+    )
+    assert found[str(customer)].is_customer
+    user.call("party.party", "write", [supplier], {"active": False})
+    found = (await read_catalogue(TrytonReader(erp.plant_id, client))).partners
+    assert set(found) == {str(customer)}
+
+
+async def test_what_is_used_is_found_over_many_pages(
+    erp: ErpServer, client: TrytonClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.erp.tryton.PAGE", 1)
+    user = TrytonUser({**erp.seed, "port": erp.port}, "admin")
+    named = {record["customer"] for record in user.search("stock.shipment.out", [], "customer")}
+    assert await TrytonReader(erp.plant_id, client).used("stock.shipment.out", "customer") == named
