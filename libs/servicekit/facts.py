@@ -18,6 +18,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from isthmus.common.v1.business_key_pb2 import BusinessKey as BusinessKeyMessage
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit.domain import BusinessKey
+from servicekit.errors import FieldInvalid
 from servicekit.use_case import Fact, UseCase
 
 TYPE_PREFIX = "type.googleapis.com/"
@@ -165,7 +166,11 @@ def key_of_message(key: BusinessKeyMessage) -> BusinessKey:
 
 
 def time_of(stamp: Timestamp) -> datetime:
-    return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    """FIELD_INVALID: the time is not between the years 1 and 9999."""
+    try:
+        return EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1000)
+    except OverflowError as fault:
+        raise FieldInvalid([("timestamp", f"{stamp.seconds} s after 1970 is in no year from 1 to 9999")]) from fault
 
 
 def timestamp(instant: datetime) -> Timestamp:

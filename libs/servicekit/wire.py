@@ -11,6 +11,7 @@ from google.type.date_pb2 import Date
 
 from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from servicekit.domain import Quantity, exact, plain
+from servicekit.errors import FieldInvalid
 from servicekit.facts import key_message, key_of_message, time_of, timestamp
 
 __all__ = ["key_message", "key_of_message", "time_of", "timestamp"]
@@ -38,11 +39,14 @@ def duration_message(seconds: Quantity) -> Duration:
 
 
 def date_of(message: Message, field: str) -> date | None:
-    """A plant calendar day; None where the field is absent."""
+    """A plant calendar day; None where the field is absent. FIELD_INVALID: there is no such day."""
     if not message.HasField(field):
         return None
     value = getattr(message, field)
-    return date(value.year, value.month, value.day)
+    try:
+        return date(value.year, value.month, value.day)
+    except (ValueError, OverflowError) as fault:
+        raise FieldInvalid([(field, str(fault))]) from fault
 
 
 def date_message(day: date) -> Date:

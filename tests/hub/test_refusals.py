@@ -118,6 +118,18 @@ async def test_a_quantity_that_is_none_is_refused(calls: Calls, changes: dict[st
     assert (code, reason) == (grpc.StatusCode.INVALID_ARGUMENT, expected)
 
 
+async def test_a_day_or_time_that_no_calendar_has_is_refused(calls: Calls) -> None:
+    release = a_release(f"D{next(NUMBERS)}")
+    release.work_order.due_date.year, release.work_order.due_date.month, release.work_order.due_date.day = 2026, 13, 1
+    confirmation = a_confirmation(f"d{next(NUMBERS)}", await a_released_order(calls))
+    confirmation.confirmation.occur_time.seconds = 10**15
+    for call in (
+        lambda: calls.production.ReleaseWorkOrder(release, timeout=DEADLINE),
+        lambda: calls.production.ConfirmOperation(confirmation, timeout=DEADLINE),
+    ):
+        assert refusal_of(calls, call) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+
+
 async def test_a_confirmation_for_a_closed_order_is_refused(calls: Calls) -> None:
     order_id = await a_released_order(calls)
     last = a_confirmation(f"c{next(NUMBERS)}", order_id, 20, lot="P-1")
