@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
-from servicekit import clock, lanes, paging, poster, posting_table, stops
+from servicekit import audit, clock, lanes, paging, poster, posting_table, stops
 from servicekit.database import Database, Tx
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
@@ -50,7 +50,7 @@ class Desk(LaneServiceServicer):
             fact = lanes.fact_in(tx, request.consumer, request.order_key, request.event_id)
             renewed = lanes.corrected(fact, request.content_json)
             lanes.supersede(tx, request.consumer, fact, renewed)
-            _audit(tx, "correct", request, request.correct_reason, request.content_json)
+            _audit(tx, "correct", request, request.correct_reason, request.event_id, request.content_json)
             after = lanes.fact_in(tx, request.consumer, request.order_key, renewed.event_id)
             return messages.CorrectLaneFactResponse(fact=_fact(after))
 
@@ -61,7 +61,7 @@ class Desk(LaneServiceServicer):
 
         def begin(tx: Tx) -> int:
             lanes.one(tx, consumer, order_key)
-            _audit(tx, "release", request, request.release_reason, "")
+            _audit(tx, "release", request, request.release_reason)
             return poster.release(tx, consumer, order_key) if consumer.startswith(POSTINGS) else 0
 
         released = await run_again(self._database, begin)
@@ -106,11 +106,18 @@ class Desk(LaneServiceServicer):
         def resume(tx: Tx) -> messages.ResumeSlotResponse:
             stop, is_again = stops.accept(tx, consumer, slot)
             if not is_again:
-                key = str(key_of_message(request.business_key))
-                lanes.audit(tx, "resume", f"{consumer} {slot}", request.operator_id, request.resume_reason, key)
+                key, who, why = key_of_message(request.business_key), request.operator_id, request.resume_reason
+                audit.append(tx, audit.Action("resume", f"{consumer} {slot}", "", who, why, str(key)))
             return messages.ResumeSlotResponse(slot_stop=_stop_message(stop), replayed=is_again)
 
         return await run_again(self._database, resume)
+
+    async def ListAuditEntries(self, request: Any, context: Any) -> messages.ListAuditEntriesResponse:
+        return await self._database.read(lambda tx: audit.listed(tx, request))
+
+    async def VerifyAudit(self, request: Any, context: Any) -> messages.VerifyAuditResponse:
+        known = request.known_entry_number, request.known_chain_hash
+        return await self._database.read(lambda tx: audit.verified(tx, *known))
 
 
 def _stop_message(stop: stops.Stop) -> messages.SlotStop:
@@ -125,10 +132,11 @@ def _stop_message(stop: stops.Stop) -> messages.SlotStop:
     return message
 
 
-def _audit(tx: Tx, what: str, request: Any, reason: str, detail: str) -> None:
-    key = key_of_message(request.business_key)
-    where = f"{request.consumer} {request.order_key}"
-    lanes.audit(tx, what, where, request.operator_id, reason, f"{key} {detail}")
+def _audit(tx: Tx, what: str, request: Any, reason: str, event_id: str = "", content: str = "") -> None:
+    subject = f"{request.consumer} {request.order_key}"
+    key = str(key_of_message(request.business_key))
+    detail = f"{key} {content}" if content else key
+    audit.append(tx, audit.Action(what, subject, event_id, request.operator_id, reason, detail))
 
 
 LANE_SQL = (

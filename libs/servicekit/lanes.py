@@ -298,11 +298,3 @@ def taken_before(tx: Tx, consumer: str, event_ids: Iterable[str]) -> None:
         "ON CONFLICT (consumer, event_id) DO NOTHING",
         [(consumer, event_id, at) for event_id in event_ids],
     )
-
-
-def audit(tx: Tx, what: str, where: str, operator_id: str, reason: str, detail: str) -> None:
-    """Who did what to a lane, and why."""
-    tx.run(
-        "INSERT INTO audit (audit_id, what, subject, operator_id, reason, detail, audit_time) VALUES (?,?,?,?,?,?,?)",
-        (clock.new_id(), what, where, operator_id, reason, detail, clock.micros(clock.now())),
-    )

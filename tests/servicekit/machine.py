@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from isthmus.operations.v1 import lane_service_pb2 as messages
-from servicekit import clock, outbox
+from servicekit import audit, clock, outbox
 from servicekit.database import Tx
 from servicekit.desk import Desk
 from servicekit.domain import BusinessKey, BusinessKeyConflict, DomainError, Quantity
@@ -330,6 +330,7 @@ def _empty(tx: Tx, amounts: dict[str, int], closed: set[str]) -> None:
     tables = "tallies claims conflicts producer outbox position lane lane_fact fact_outcome audit stored_mark"
     for table in tables.split():
         tx.run(f"DELETE FROM {table}")
+    tx.run("UPDATE audit_head SET entry_number = 0, chain_hash = ?", (audit.NO_HASH,))
     tx.many("INSERT INTO tallies VALUES (?, ?, ?)", [(key, n * 10**6, key in closed) for key, n in amounts.items()])
 
 

@@ -67,6 +67,12 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """The reader follows that slot: there is nothing to resume. Metadata: consumer, slot. List the stops again."""
     COMMON_ERROR_REASON_OWNER_LOST: _CommonErrorReason.ValueType  # 22
     """Inside a service only: another process works on this plant now; nothing was done. Metadata: place, owner_epoch."""
+    COMMON_ERROR_REASON_ACTION_UNSIGNED: _CommonErrorReason.ValueType  # 23
+    """Who acts, or why, is blank: nothing was done. Metadata: field. Say both."""
+    COMMON_ERROR_REASON_AUDIT_HEAD_MISSING: _CommonErrorReason.ValueType  # 24
+    """The audit's head is gone, so that nothing can be written behind it: nothing was done. Metadata: none. Ask VerifyAudit,
+    and whoever looks after the database.
+    """
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -116,4 +122,10 @@ COMMON_ERROR_REASON_SLOT_STOP_MISSING: CommonErrorReason.ValueType  # 21
 """The reader follows that slot: there is nothing to resume. Metadata: consumer, slot. List the stops again."""
 COMMON_ERROR_REASON_OWNER_LOST: CommonErrorReason.ValueType  # 22
 """Inside a service only: another process works on this plant now; nothing was done. Metadata: place, owner_epoch."""
+COMMON_ERROR_REASON_ACTION_UNSIGNED: CommonErrorReason.ValueType  # 23
+"""Who acts, or why, is blank: nothing was done. Metadata: field. Say both."""
+COMMON_ERROR_REASON_AUDIT_HEAD_MISSING: CommonErrorReason.ValueType  # 24
+"""The audit's head is gone, so that nothing can be written behind it: nothing was done. Metadata: none. Ask VerifyAudit,
+and whoever looks after the database.
+"""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015

@@ -43,6 +43,40 @@ LANE_STATE_PARKED: LaneState.ValueType  # 2
 """A person is needed."""
 Global___LaneState: _TypeAlias = LaneState  # noqa: Y015
 
+class _AuditProblem:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditProblemEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditProblem.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUDIT_PROBLEM_UNSPECIFIED: _AuditProblem.ValueType  # 0
+    AUDIT_PROBLEM_ALTERED: _AuditProblem.ValueType  # 1
+    """Its hash is not that of its content behind the entry before: altered, or in another's place."""
+    AUDIT_PROBLEM_MISSING: _AuditProblem.ValueType  # 2
+    """It is not there, and the head, or entries behind it, say that it was."""
+    AUDIT_PROBLEM_BEYOND_HEAD: _AuditProblem.ValueType  # 3
+    """It stands behind the head: not written by us, or the head was put back."""
+    AUDIT_PROBLEM_HEAD_WRONG: _AuditProblem.ValueType  # 4
+    """The head is not there, or has another hash than the last entry."""
+    AUDIT_PROBLEM_NOT_AS_KNOWN: _AuditProblem.ValueType  # 5
+    """It is not there, or not the one whose hash was kept elsewhere; in itself the chain holds."""
+
+class AuditProblem(_AuditProblem, metaclass=_AuditProblemEnumTypeWrapper):
+    """Why an entry does not fit. Readers must survive values they do not know."""
+
+AUDIT_PROBLEM_UNSPECIFIED: AuditProblem.ValueType  # 0
+AUDIT_PROBLEM_ALTERED: AuditProblem.ValueType  # 1
+"""Its hash is not that of its content behind the entry before: altered, or in another's place."""
+AUDIT_PROBLEM_MISSING: AuditProblem.ValueType  # 2
+"""It is not there, and the head, or entries behind it, say that it was."""
+AUDIT_PROBLEM_BEYOND_HEAD: AuditProblem.ValueType  # 3
+"""It stands behind the head: not written by us, or the head was put back."""
+AUDIT_PROBLEM_HEAD_WRONG: AuditProblem.ValueType  # 4
+"""The head is not there, or has another hash than the last entry."""
+AUDIT_PROBLEM_NOT_AS_KNOWN: AuditProblem.ValueType  # 5
+"""It is not there, or not the one whose hash was kept elsewhere; in itself the chain holds."""
+Global___AuditProblem: _TypeAlias = AuditProblem  # noqa: Y015
+
 @_typing.final
 class Lane(_message.Message):
     """Facts of one order key that can't be handled yet, in order."""
@@ -795,3 +829,202 @@ class ResumeSlotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResumeSlotResponse: _TypeAlias = ResumeSlotResponse  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesRequest(_message.Message):
+    """See ListAuditEntries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesRequest: _TypeAlias = ListAuditEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListAuditEntriesResponse(_message.Message):
+    """See ListAuditEntries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___AuditEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class AuditEntry(_message.Message):
+    """What an operator did, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_NUMBER_FIELD_NUMBER: _builtins.int
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    AUDIT_REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    AUDIT_TIME_FIELD_NUMBER: _builtins.int
+    CHAIN_HASH_FIELD_NUMBER: _builtins.int
+    entry_number: _builtins.int
+    """From 1, without holes."""
+    audit_id: _builtins.str
+    action: _builtins.str
+    """correct, release, discard or resume; "chained" says that the entries before it are older than the chain."""
+    subject: _builtins.str
+    """What it was done to: the consumer and, behind a space, the order key of its lane or the slot that it stopped at."""
+    event_id: _builtins.str
+    """Fact or posting concerned; empty where it was the whole lane or slot, and in entries older than the chain."""
+    operator_id: _builtins.str
+    audit_reason: _builtins.str
+    """The operator's words."""
+    detail: _builtins.str
+    """Business key of the request and, behind a space, a correction's new content."""
+    chain_hash: _builtins.str
+    """64 hex digits: SHA-256 over the hash of the entry before and all fields above: see libs/servicekit/audit.py."""
+    @_builtins.property
+    def audit_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        entry_number: _builtins.int = ...,
+        audit_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        audit_reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        audit_time: _timestamp_pb2.Timestamp | None = ...,
+        chain_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_time", b"audit_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "audit_id", b"audit_id", "audit_reason", b"audit_reason", "audit_time", b"audit_time", "chain_hash", b"chain_hash", "detail", b"detail", "entry_number", b"entry_number", "event_id", b"event_id", "operator_id", b"operator_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
+
+@_typing.final
+class VerifyAuditRequest(_message.Message):
+    """See VerifyAudit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_ENTRY_NUMBER_FIELD_NUMBER: _builtins.int
+    KNOWN_CHAIN_HASH_FIELD_NUMBER: _builtins.int
+    known_entry_number: _builtins.int
+    """An entry whose hash was kept elsewhere, e.g. the head of an earlier answer; 0: none. Only so a tail that was cut off
+    together with the head is told, or a chain that was computed anew.
+    """
+    known_chain_hash: _builtins.str
+    """Its hash then."""
+    def __init__(
+        self,
+        *,
+        known_entry_number: _builtins.int = ...,
+        known_chain_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known_chain_hash", b"known_chain_hash", "known_entry_number", b"known_entry_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditRequest: _TypeAlias = VerifyAuditRequest  # noqa: Y015
+
+@_typing.final
+class VerifyAuditResponse(_message.Message):
+    """See VerifyAudit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    HEAD_HASH_FIELD_NUMBER: _builtins.int
+    FIRST_BREAK_FIELD_NUMBER: _builtins.int
+    entry_count: _builtins.int
+    """Entries that fit, from the first; all of them if the chain holds. Number of the head, then."""
+    head_hash: _builtins.str
+    """Hash of the last of them. Keep both where whoever may write to this database may not."""
+    @_builtins.property
+    def first_break(self) -> Global___AuditBreak:
+        """The first entry that does not fit; absent: the chain holds."""
+
+    def __init__(
+        self,
+        *,
+        entry_count: _builtins.int = ...,
+        head_hash: _builtins.str = ...,
+        first_break: Global___AuditBreak | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_break", b"first_break"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_count", b"entry_count", "first_break", b"first_break", "head_hash", b"head_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyAuditResponse: _TypeAlias = VerifyAuditResponse  # noqa: Y015
+
+@_typing.final
+class AuditBreak(_message.Message):
+    """Where a chain does not hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_NUMBER_FIELD_NUMBER: _builtins.int
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    entry_number: _builtins.int
+    """0: the head itself."""
+    audit_id: _builtins.str
+    """Id of that entry; empty if it is not there."""
+    problem: Global___AuditProblem.ValueType
+    text: _builtins.str
+    """The same in words."""
+    def __init__(
+        self,
+        *,
+        entry_number: _builtins.int = ...,
+        audit_id: _builtins.str = ...,
+        problem: Global___AuditProblem.ValueType = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "entry_number", b"entry_number", "problem", b"problem", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuditBreak: _TypeAlias = AuditBreak  # noqa: Y015

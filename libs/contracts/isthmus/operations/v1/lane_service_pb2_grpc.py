@@ -80,6 +80,16 @@ class LaneServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEntries = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/ListAuditEntries',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesResponse.FromString,
+                _registered_method=True)
+        self.VerifyAudit = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/VerifyAudit',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditResponse.FromString,
+                _registered_method=True)
 
 
 class LaneServiceServicer:
@@ -102,7 +112,8 @@ class LaneServiceServicer:
 
     def CorrectLaneFact(self, request, context):
         """Replaces the content of a fact in a lane by a corrected one that names the old. The original never takes effect.
-        Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE. Safe to repeat by business key.
+        Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
+        Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,14 +121,14 @@ class LaneServiceServicer:
 
     def ReleaseLane(self, request, context):
         """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
-        Errors: LANE_MISSING. Safe to repeat: what is done is done once.
+        Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscardLaneFact(self, request, context):
-        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED.
+        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
         Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -149,7 +160,22 @@ class LaneServiceServicer:
     def ResumeSlot(self, request, context):
         """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
         it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
-        Errors: SLOT_STOP_MISSING. Safe to repeat.
+        Errors: SLOT_STOP_MISSING, ACTION_UNSIGNED. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEntries(self, request, context):
+        """Lists what operators did here, newest first. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAudit(self, request, context):
+        """Computes the chain of the audit anew and compares. A chain that does not hold is an answer, no error. Errors: none of
+        its own.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,6 +228,16 @@ def add_LaneServiceServicer_to_server(servicer, server):
                     servicer.ResumeSlot,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.SerializeToString,
+            ),
+            'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEntries,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'VerifyAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAudit,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -448,6 +484,60 @@ class LaneService:
             '/isthmus.operations.v1.LaneService/ResumeSlot',
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ResumeSlotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/ListAuditEntries',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/VerifyAudit',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.VerifyAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

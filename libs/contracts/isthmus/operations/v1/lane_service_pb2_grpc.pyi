@@ -39,14 +39,15 @@ class LaneServiceStub:
     """Shows a lane with its facts, head first. Errors: LANE_MISSING."""
     CorrectLaneFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.CorrectLaneFactRequest, _lane_service_pb2.CorrectLaneFactResponse]
     """Replaces the content of a fact in a lane by a corrected one that names the old. The original never takes effect.
-    Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE. Safe to repeat by business key.
+    Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
+    Safe to repeat by business key.
     """
     ReleaseLane: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]
     """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
-    Errors: LANE_MISSING. Safe to repeat: what is done is done once.
+    Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
     DiscardLaneFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]
-    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED.
+    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
     Safe to repeat by business key.
     """
     ListConflicts: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListConflictsRequest, _lane_service_pb2.ListConflictsResponse]
@@ -60,7 +61,13 @@ class LaneServiceStub:
     ResumeSlot: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]
     """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
     it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
-    Errors: SLOT_STOP_MISSING. Safe to repeat.
+    Errors: SLOT_STOP_MISSING, ACTION_UNSIGNED. Safe to repeat.
+    """
+    ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListAuditEntriesRequest, _lane_service_pb2.ListAuditEntriesResponse]
+    """Lists what operators did here, newest first. Errors: PAGE_TOKEN_INVALID."""
+    VerifyAudit: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.VerifyAuditRequest, _lane_service_pb2.VerifyAuditResponse]
+    """Computes the chain of the audit anew and compares. A chain that does not hold is an answer, no error. Errors: none of
+    its own.
     """
 
 @_typing.type_check_only
@@ -74,14 +81,15 @@ class LaneServiceAsyncStub(LaneServiceStub):
     """Shows a lane with its facts, head first. Errors: LANE_MISSING."""
     CorrectLaneFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.CorrectLaneFactRequest, _lane_service_pb2.CorrectLaneFactResponse]  # type: ignore[assignment]
     """Replaces the content of a fact in a lane by a corrected one that names the old. The original never takes effect.
-    Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE. Safe to repeat by business key.
+    Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
+    Safe to repeat by business key.
     """
     ReleaseLane: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]  # type: ignore[assignment]
     """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
-    Errors: LANE_MISSING. Safe to repeat: what is done is done once.
+    Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
     DiscardLaneFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]  # type: ignore[assignment]
-    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED.
+    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
     Safe to repeat by business key.
     """
     ListConflicts: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListConflictsRequest, _lane_service_pb2.ListConflictsResponse]  # type: ignore[assignment]
@@ -95,7 +103,13 @@ class LaneServiceAsyncStub(LaneServiceStub):
     ResumeSlot: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ResumeSlotRequest, _lane_service_pb2.ResumeSlotResponse]  # type: ignore[assignment]
     """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
     it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
-    Errors: SLOT_STOP_MISSING. Safe to repeat.
+    Errors: SLOT_STOP_MISSING, ACTION_UNSIGNED. Safe to repeat.
+    """
+    ListAuditEntries: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListAuditEntriesRequest, _lane_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
+    """Lists what operators did here, newest first. Errors: PAGE_TOKEN_INVALID."""
+    VerifyAudit: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.VerifyAuditRequest, _lane_service_pb2.VerifyAuditResponse]  # type: ignore[assignment]
+    """Computes the chain of the audit anew and compares. A chain that does not hold is an answer, no error. Errors: none of
+    its own.
     """
 
 class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -124,7 +138,8 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.CorrectLaneFactResponse, _abc.Awaitable[_lane_service_pb2.CorrectLaneFactResponse]]:
         """Replaces the content of a fact in a lane by a corrected one that names the old. The original never takes effect.
-        Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE. Safe to repeat by business key.
+        Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
+        Safe to repeat by business key.
         """
 
     @_abc_1.abstractmethod
@@ -134,7 +149,7 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.ReleaseLaneResponse, _abc.Awaitable[_lane_service_pb2.ReleaseLaneResponse]]:
         """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
-        Errors: LANE_MISSING. Safe to repeat: what is done is done once.
+        Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
         """
 
     @_abc_1.abstractmethod
@@ -143,7 +158,7 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lane_service_pb2.DiscardLaneFactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.DiscardLaneFactResponse, _abc.Awaitable[_lane_service_pb2.DiscardLaneFactResponse]]:
-        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED.
+        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
         Safe to repeat by business key.
         """
 
@@ -181,7 +196,25 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lane_service_pb2.ResumeSlotResponse, _abc.Awaitable[_lane_service_pb2.ResumeSlotResponse]]:
         """Lets a reader go on with a stopped slot. After PRODUCER_WENT_BACK: with the producer's new epoch, passing over what
         it says again and the reader had taken before. After FACTS_LOST: behind what can't be repeated any more.
-        Errors: SLOT_STOP_MISSING. Safe to repeat.
+        Errors: SLOT_STOP_MISSING, ACTION_UNSIGNED. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEntries(
+        self,
+        request: _lane_service_pb2.ListAuditEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_lane_service_pb2.ListAuditEntriesResponse]]:
+        """Lists what operators did here, newest first. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def VerifyAudit(
+        self,
+        request: _lane_service_pb2.VerifyAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.VerifyAuditResponse, _abc.Awaitable[_lane_service_pb2.VerifyAuditResponse]]:
+        """Computes the chain of the audit anew and compares. A chain that does not hold is an answer, no error. Errors: none of
+        its own.
         """
 
 def add_LaneServiceServicer_to_server(servicer: LaneServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
