@@ -18,7 +18,7 @@ import psutil
 import typer
 from rich.console import Console
 
-from deploy.local import books, desk, interfaces, ports, processes, system, timeline
+from deploy.local import audit, books, desk, interfaces, ports, processes, system, timeline
 from deploy.local.influx import InfluxAbsent
 from deploy.local.output import AsJson, console, show
 from deploy.local.processes import DidNotStart
@@ -26,6 +26,7 @@ from deploy.local.tryton.install import SetupFailed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Isthmus: run it, and ask it where an order is.")
 app.add_typer(desk.lanes, name="lanes")
+app.add_typer(audit.audit, name="audit")
 app.command()(desk.conflicts)
 app.command()(desk.postings)
 
@@ -185,7 +186,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     try:
         app()
-    except (ports.PortTaken, ports.SettingWrong, SetupFailed, DidNotStart, InfluxAbsent, OSError) as error:
+    except (
+        ports.PortTaken,
+        ports.SettingWrong,
+        SetupFailed,
+        DidNotStart,
+        InfluxAbsent,
+        audit.HeadsUnreadable,
+        OSError,
+    ) as error:
         raise SystemExit(str(error)) from None
     except grpc.RpcError as error:
         from servicekit.errors import from_rpc_error

@@ -15,14 +15,15 @@ from isthmus.operations.v1 import lane_service_pb2 as lane_messages
 lanes = typer.Typer(no_args_is_help=True, help="What waits or is parked, and the hands to put it right.")
 
 
-def _known(service: str) -> str:
+def known_service(service: str) -> str:
+    """The service, if there is one of that name; else ends with a sentence."""
     known = calls.services(ports.plants())
     if service not in known:
         raise SystemExit(f"There is no service {service}. Services: {', '.join(known)}")
     return service
 
 
-Service = Annotated[str, typer.Argument(callback=_known, help="As isthmus ps names it.")]
+Service = Annotated[str, typer.Argument(callback=known_service, help="As isthmus ps names it.")]
 
 
 @lanes.command(name="list")

@@ -70,6 +70,7 @@ def test_a_number_that_nobody_knows_or_two_plants_know_is_one_sentence(local_sys
         ("variances", "Variances"),
         ("conflicts production", "Conflicts"),
         ("logs production", "production"),
+        ("audit list --service production", "Audit"),
     ],
 )
 def test_the_support_desk_answers_people_and_machines(local_system: LocalSystem, command: str, words: str) -> None:
@@ -96,6 +97,13 @@ def test_a_slot_that_is_followed_can_not_be_resumed(local_system: LocalSystem) -
     answer = local_system.isthmus.run("lanes", "resume", "inventory", "inventory", "production-brno", "compared", "kim")
     assert is_one_sentence(answer), answer.err
     assert "nothing to resume" in answer.err
+
+
+def test_the_audit_of_every_service_holds(local_system: LocalSystem) -> None:
+    rows = local_system.ask("audit", "verify")
+    assert {"production", "gateway", "edge_bridge-brno"} <= {row["service"] for row in rows}
+    assert [row for row in rows if not row["holds"]] == []
+    assert local_system.isthmus.run("audit", "verify").code == 0
 
 
 async def test_a_log_can_be_followed(local_system: LocalSystem) -> None:

@@ -25,6 +25,7 @@ RUN_BY = {  # the make targets run the command of the same name after set-up
         "flows/test_reconciliation.py: test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation"
     ),
     ".venv/bin/isthmus postings gateway": f"{SYSTEM}: test_the_support_desk_answers_people_and_machines",
+    ".venv/bin/isthmus audit verify": f"{SYSTEM}: test_the_audit_of_every_service_holds",
     ".venv/bin/isthmus --help": "deploy/test_cli.py: test_every_command_has_an_example_in_its_help_and_answers_in_json",
     "sudo python3 deploy/compose/make_secrets.py": (
         "deploy/test_make_secrets.py: test_the_command_makes_them_beside_itself_once_and_says_with_whom_to_agree"
