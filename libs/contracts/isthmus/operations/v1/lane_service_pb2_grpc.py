@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class LaneServiceStub:
     """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
     """
 
     def __init__(self, channel):
@@ -94,6 +96,8 @@ class LaneServiceStub:
 
 class LaneServiceServicer:
     """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
     """
 
     def ListLanes(self, request, context):
@@ -249,6 +253,8 @@ def add_LaneServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LaneService:
     """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
     """
 
     @staticmethod

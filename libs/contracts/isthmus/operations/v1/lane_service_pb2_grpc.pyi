@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LaneServiceStub:
-    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database."""
+    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -72,7 +75,10 @@ class LaneServiceStub:
 
 @_typing.type_check_only
 class LaneServiceAsyncStub(LaneServiceStub):
-    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database."""
+    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListLanes: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListLanesRequest, _lane_service_pb2.ListLanesResponse]  # type: ignore[assignment]
@@ -113,7 +119,10 @@ class LaneServiceAsyncStub(LaneServiceStub):
     """
 
 class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database."""
+    """What waits, what is parked, and the hands to put it right. Every service serves this for its own database.
+    What an operator does here stands in the audit in the same transaction; while the audit's head is gone nothing can be done
+    (AUDIT_HEAD_MISSING).
+    """
 
     @_abc_1.abstractmethod
     def ListLanes(
