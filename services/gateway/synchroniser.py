@@ -6,7 +6,7 @@ Changes come with the orders that need them; this finds what no order brings: co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -38,8 +38,6 @@ REFUSED = REFUSALS | {grpc.StatusCode.NOT_FOUND}
 REST = timedelta(seconds=30)  # after a round that failed; orders go on meanwhile
 PAGE = 500
 AT_ONCE = 64  # calls that share a commit there
-
-
 Known = dict[tuple[int, str], ForeignId]  # by entity type and the ERP's own id
 
 
@@ -87,7 +85,7 @@ class Synchroniser:
         if number == self._finished:
             return
         try:
-            told = await self.synchronise(number)
+            told = await self.compare(await read_catalogue(self._reader), number)
         except (Away, NoAnswer, Refused, DomainError, grpc.aio.AioRpcError) as fault:
             text = fault.details() if isinstance(fault, grpc.aio.AioRpcError) else str(fault)
             log.warning("master data not compared yet", plant_id=self._plant_id, fault=text)
@@ -100,31 +98,43 @@ class Synchroniser:
         feeds = await self._kit.database.read(lambda tx: PARTNER_FEEDS.select(tx, "partner_id = ?", (self._feed_id,)))
         return feeds[0].watermark if feeds else ""
 
-    async def synchronise(self, number: str) -> MasterDataSynchronised:
+    async def compare(self, catalogue: Catalogue, number: str) -> MasterDataSynchronised:
         """Offer all that the ERP has, retire what it had. `number` makes each round's documents its own."""
         start = timestamp(clock.now())
         told = MasterDataSynchronised(plant_id=self._plant_id, partner_id=self._source, start_time=start)
-        catalogue = await read_catalogue(self._reader)
-        told.faulty_count = catalogue.faulty
         this = Round(number, await self._known(), told)
         for kind, offered in _by_kind(catalogue):
             told.listed_count += len(offered)
-            names = list(offered)
-            for at in range(0, len(names), AT_ONCE):  # of one kind none waits for another
-                some = (self._compare(kind, n, offered[n], this) for n in names[at : at + AT_ONCE])
-                await asyncio.gather(*some)
-            here = {getattr(entity, kind.id_field) for entity in offered.values()}
-            gone = [f for f in this.known.values() if f.entity_type == kind.entity_type and f.entity_id not in here]
-            if not catalogue.faulty:  # what could not be said is not gone
-                for foreign in gone:
-                    await self._retire(kind, foreign.entity_id, this)
+            said = [(foreign_id, entity) for foreign_id, entity in offered.items() if entity is not None]
+            told.faulty_count += len(offered) - len(said)
+            await self._offer_all(kind, said, this)
+            await self._retire_gone(kind, offered, this)
         told.end_time.CopyFrom(timestamp(clock.now()))
         log.info("master data compared", **json_format.MessageToDict(told, preserving_proto_field_name=True))
         return told
 
-    async def _compare(self, kind: Kind, foreign_id: str, entity: MasterRecord, this: Round) -> None:
+    async def _offer_all(self, kind: Kind, said: Sequence[tuple[str, MasterRecord]], this: Round) -> None:
+        """Of one kind none waits for another. None is left on its way when the round ends, however it ends."""
+        for at in range(0, len(said), AT_ONCE):
+            some = (self._offer_and_name(kind, *one, this) for one in said[at : at + AT_ONCE])
+            for outcome in await asyncio.gather(*some, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
+
+    async def _offer_and_name(self, kind: Kind, foreign_id: str, entity: MasterRecord, this: Round) -> None:
         if await self._offer(kind, entity, this) is not None:
             await self._name(kind, foreign_id, entity, this)
+
+    async def _retire_gone(self, kind: Kind, offered: Mapping[str, MasterRecord | None], this: Round) -> None:
+        """What the ERP named once, and has no more under that id nor under another."""
+        here = {getattr(entity, kind.id_field) for entity in offered.values() if entity is not None}
+        for known in this.known.values():
+            if (
+                known.entity_type == kind.entity_type
+                and known.foreign_id not in offered
+                and known.entity_id not in here
+            ):
+                await self._retire(kind, known.entity_id, this)
 
     async def _known(self) -> Known:
         """What this ERP offered before."""
@@ -146,7 +156,7 @@ class Synchroniser:
         request = getattr(messages, f"Record{kind.call}Request")(
             business_key=key_message(key), plant_id=self._plant_id, **{kind.field: entity}
         )
-        answer = await self._say(getattr(self._master_data, f"Record{kind.call}"), request, this)
+        answer = await self._ask(getattr(self._master_data, f"Record{kind.call}"), request, entity_id, this)
         if answer is not None:
             told = this.told
             told.refused_count += len(answer.ownership_refusals)
@@ -167,17 +177,17 @@ class Synchroniser:
         said = request.foreign_id
         said.plant_id, said.entity_type, said.source_system = self._plant_id, kind.entity_type, self._source
         said.foreign_id, said.entity_id = foreign_id, entity_id
-        await self._say(self._master_data.RecordForeignId, request, this)
+        await self._ask(self._master_data.RecordForeignId, request, entity_id, this)
 
     async def _retire(self, kind: Kind, entity_id: str, this: Round) -> None:
         request = getattr(messages, f"Get{kind.call}Request")(plant_id=self._plant_id, **{kind.id_field: entity_id})
-        found = await getattr(self._master_data, f"Get{kind.call}")(request, timeout=DEADLINE)
-        entity = getattr(found, kind.field)
-        if not entity.is_retired:
+        found = await self._ask(getattr(self._master_data, f"Get{kind.call}"), request, entity_id, this)
+        entity = getattr(found, kind.field) if found is not None else None
+        if entity is not None and not entity.is_retired:
             entity.is_retired = True
             await self._offer(kind, entity, this)
 
-    async def _say(self, call: Any, request: Any, this: Round) -> Any:
+    async def _ask(self, call: Any, request: Any, entity_id: str, this: Round) -> Any:
         """The answer; None: refused, which is counted and logged, and keeps nothing else from being compared."""
         try:
             return await call(request, timeout=DEADLINE)
@@ -185,12 +195,11 @@ class Synchroniser:
             code, reason, metadata = from_rpc_error(error)
             if code not in REFUSED:
                 raise
-            document = request.business_key.document_number
-            log.warning("master data of the ERP is refused", document=document, reason=reason, **metadata)
+            log.warning("master data of the ERP is refused", entity=entity_id, reason=reason, **metadata)
             this.told.faulty_count += 1
             return None
 
 
-def _by_kind(catalogue: Catalogue) -> Iterator[tuple[Kind, Mapping[str, MasterRecord]]]:
+def _by_kind(catalogue: Catalogue) -> Iterator[tuple[Kind, Mapping[str, MasterRecord | None]]]:
     recipes = catalogue.bills_of_materials, catalogue.routings
     yield from zip(KINDS, (catalogue.items, *recipes, catalogue.partners, catalogue.resources), strict=True)

@@ -52,14 +52,13 @@ MasterRecord = Item | BillOfMaterials | Routing | Partner | Resource
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All master data that an ERP offers now, by the ERP's own ids. `faulty`: what can't be said in canonical words."""
+    """All master data that an ERP offers now, by the ERP's own ids. None: it is there, and no canonical words say it."""
 
-    items: Mapping[str, Item]
-    bills_of_materials: Mapping[str, BillOfMaterials]
-    routings: Mapping[str, Routing]
+    items: Mapping[str, Item | None]
+    bills_of_materials: Mapping[str, BillOfMaterials | None]
+    routings: Mapping[str, Routing | None]
     partners: Mapping[str, Partner]
     resources: Mapping[str, Resource]
-    faulty: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -11,7 +11,7 @@ from isthmus.masterdata.v1.partner_pb2 import Partner
 from servicekit.domain import DomainError
 from services.gateway.erp import tryton_words
 from services.gateway.erp.canonical import Catalogue
-from services.gateway.erp.tryton import MasterData, TrytonReader, by_id, flat
+from services.gateway.erp.tryton import TrytonReader, by_id, flat
 
 log = structlog.get_logger()
 M = TypeVar("M")
@@ -21,10 +21,7 @@ GOODS = [["type", "=", "goods"], ["code", "!=", None]]
 
 
 async def read_catalogue(reader: TrytonReader) -> Catalogue:
-    """All items, bills of materials, routings of those bills, partners and resources.
-
-    What can't be said in canonical words is counted.
-    """
+    """All items, bills of materials, routings of those bills, partners and resources."""
     goods = await reader.search("product.product", GOODS, ["code"])
     bills = await reader.search("production.bom", [["outputs", "!=", None]], ["outputs"])
     routings = await reader.search("production.routing", [["steps", "!=", None]], ["boms"])
@@ -32,13 +29,13 @@ async def read_catalogue(reader: TrytonReader) -> Catalogue:
     bill_of = {r["id"]: next((bill for bill in r["boms"] if bill in known), None) for r in routings}
     made = {routing: bill for routing, bill in bill_of.items() if bill is not None}
     master = await reader.master_data(sorted(g["id"] for g in goods), sorted(known), sorted(made))
-    items, unsaid = _said((g["id"] for g in goods), master.item)
-    recipes, unsaid_bills = _said(known, master.bill)
-    ways, unsaid_ways = _said(made, lambda routing: _routing(master, routing, made[routing]))
+    items = _said((g["id"] for g in goods), master.item)
+    recipes = _said(known, master.bill)
+    ways = _said(made, lambda routing: master.routing(routing, master.bill(made[routing]).item_id))
     partners = await _partners(reader)
     centres = by_id(await reader.search("production.work.center", [], ["name", "category.name", "parent.name"]))
     resources = {str(number): tryton_words.resource(centre) for number, centre in centres.items()}
-    return Catalogue(items, recipes, ways, partners, resources, unsaid + unsaid_bills + unsaid_ways)
+    return Catalogue(items, recipes, ways, partners, resources)
 
 
 async def _partners(reader: TrytonReader) -> dict[str, Partner]:
@@ -59,17 +56,13 @@ async def _partners(reader: TrytonReader) -> dict[str, Partner]:
     }
 
 
-def _routing(master: MasterData, number: int, bill: int) -> Any:
-    return master.routing(number, master.bill(bill).item_id)
-
-
-def _said(numbers: Iterable[int], say: Callable[[int], M]) -> tuple[dict[str, M], int]:
-    """By the ERP's own id, in canonical words, and how many could not be said."""
-    said, faulty = {}, 0
+def _said(numbers: Iterable[int], say: Callable[[int], M]) -> dict[str, M | None]:
+    """By the ERP's own id, in canonical words; None where there are none."""
+    said: dict[str, M | None] = {}
     for number in sorted(numbers):
         try:
             said[str(number)] = say(number)
         except (DomainError, ArithmeticError) as fault:
             log.warning("master data of the ERP is unreadable", number=number, fault=str(fault))
-            faulty += 1
-    return said, faulty
+            said[str(number)] = None
+    return said

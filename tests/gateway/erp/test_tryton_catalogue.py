@@ -7,6 +7,7 @@ import pytest
 from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_catalogue import read_catalogue
 from services.gateway.erp.tryton_client import TrytonClient
+from services.gateway.erp.tryton_dialects import UNIT_CODES
 from tests.gateway.erp.conftest import ErpServer
 from tests.gateway.erp.user import TrytonUser
 
@@ -59,3 +60,22 @@ async def test_what_is_used_is_found_over_many_pages(
     user = TrytonUser({**erp.seed, "port": erp.port}, "admin")
     named = {record["customer"] for record in user.search("stock.shipment.out", [], "customer")}
     assert await TrytonReader(erp.plant_id, client).used("stock.shipment.out", "customer") == named
+
+
+async def test_what_no_canonical_words_say_is_there_and_unreadable(erp: ErpServer, client: TrytonClient) -> None:
+    user = TrytonUser({**erp.seed, "port": erp.port}, "admin")
+    units = user.search("product.uom", [], "symbol")
+    strange = next(unit["id"] for unit in units if unit["symbol"] not in UNIT_CODES)
+    made = {
+        "name": "Strange",
+        "type": "goods",
+        "default_uom": strange,
+        "products": [["create", [{"suffix_code": "ODD-1"}]]],
+    }
+    (template,) = user.call("product.template", "create", [made])
+    (product,) = user.search("product.product", [["template", "=", template]], "code")
+    items = (await read_catalogue(TrytonReader(erp.plant_id, client))).items
+    assert items[str(product["id"])] is None
+    assert sum(item is not None for item in items.values()) >= 3
+    user.call("product.product", "write", [product["id"]], {"active": False})
+    assert str(product["id"]) not in (await read_catalogue(TrytonReader(erp.plant_id, client))).items
