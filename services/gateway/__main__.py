@@ -74,8 +74,7 @@ def _read(secret: Path) -> str:
 
 def loops(erps: Mapping[str, TrytonClient], bindings: Mapping[str, Binding], kit: Kit) -> Iterable[Awaitable[None]]:
     settings: Settings = kit.settings
-    addresses = settings.master_data, settings.production, settings.inventory, settings.quality, settings.maintenance
-    called = clients.connect(*addresses)
+    called = clients.connect(settings.master_data, settings.production, settings.inventory, settings.quality)
     for plant_id, client in erps.items():
         reader = TrytonReader(plant_id, client)
         synchroniser = Synchroniser(kit, called.master_data, reader, plant_id, settings.full_sync_hours)

@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
-from isthmus.maintenance.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from isthmus.quality.v1.quality_service_pb2_grpc import QualityServiceStub
@@ -42,13 +41,12 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """`quality` and `maintenance` are None where the settings name none."""
+    """`quality` is None where the settings name none."""
 
     master_data: Any
     production: Any
     inventory: Any
     quality: Any = None
-    maintenance: Any = None
 
 
 def channel(address: str) -> grpc.aio.Channel:
@@ -56,11 +54,10 @@ def channel(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(address, options=OPTIONS)
 
 
-def connect(master_data: str, production: str, inventory: str, quality: str = "", maintenance: str = "") -> Clients:
+def connect(master_data: str, production: str, inventory: str, quality: str = "") -> Clients:
     return Clients(
         MasterDataServiceStub(channel(master_data)),
         ProductionServiceStub(channel(production)),
         InventoryServiceStub(channel(inventory)),
         QualityServiceStub(channel(quality)) if quality else None,
-        MaintenanceServiceStub(channel(maintenance)) if maintenance else None,
     )

@@ -117,8 +117,9 @@ def folded(reports: Iterable[Report]) -> dict[str, Report]:
     for reversal in reversals:
         wrong = found.get(reversal.reversed_id)
         if wrong is not None:
-            way = {"take_time": reversal.take_time, "is_read": reversal.is_read, "is_reversed": True}
-            found[wrong.document_id] = replace(wrong, **way)  # type: ignore[arg-type]
+            found[wrong.document_id] = replace(
+                wrong, take_time=reversal.take_time, is_read=reversal.is_read, is_reversed=True
+            )
     return found
 
 
