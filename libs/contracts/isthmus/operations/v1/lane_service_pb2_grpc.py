@@ -124,7 +124,7 @@ class LaneServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseLane(self, request, context):
-        """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
+        """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
         Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -46,7 +46,7 @@ class LaneServiceStub:
     Safe to repeat by business key.
     """
     ReleaseLane: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]
-    """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
+    """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
     Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
     DiscardLaneFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]
@@ -91,7 +91,7 @@ class LaneServiceAsyncStub(LaneServiceStub):
     Safe to repeat by business key.
     """
     ReleaseLane: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]  # type: ignore[assignment]
-    """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
+    """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
     Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
     DiscardLaneFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]  # type: ignore[assignment]
@@ -157,7 +157,7 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lane_service_pb2.ReleaseLaneRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.ReleaseLaneResponse, _abc.Awaitable[_lane_service_pb2.ReleaseLaneResponse]]:
-        """Works a lane off in order, one transaction a fact, until it is empty or its head fails again.
+        """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
         Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
         """
 
