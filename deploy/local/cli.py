@@ -174,7 +174,7 @@ def list_interfaces(plant: str = "", as_json: AsJson = False) -> None:
 
 @app.command()
 def reconcile(plant: str, as_json: AsJson = False) -> None:
-    """Compare a plant's books with its ERP's and the warehouse's; exit code 1 if a person is needed.
+    """Compare a plant's ledger with its ERP and the warehouse, and production with its MES; exit code 1 if a person is needed.
 
     Example: isthmus reconcile aachen
     """

@@ -74,8 +74,8 @@ def _fetch(place: Path) -> Path:
             return found[-1]
     raise InfluxAbsent(
         "InfluxDB is not installed, and `apt-get download influxdb` failed. Install it (apt-get install influxdb), run "
-        "`apt-get update` as root and try again, or do without: ISTHMUS_PLANTS=aachen,brno has no historian, "
-        f"ALLOW_SKIP=influxdb leaves out its tests. apt said: {said[-300:]}"
+        "`apt-get update` as root and try again, or do without: `make demo SCENARIO=1` and `ISTHMUS_PLANTS=aachen,brno make "
+        f"up` have no historian, ALLOW_SKIP=influxdb leaves out its tests. apt said: {said[-300:]}"
     )
 
 

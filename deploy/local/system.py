@@ -42,6 +42,10 @@ def prepare(place: Place, progress: Callable[[str], None]) -> None:
 def prepare_once(place: Place, progress: Callable[[str], None]) -> None:
     """Prepare a home that is kept: the first time only, and for good on the ports and plants it was made for."""
     made = place.home / "made_for.json"
+    if (place.home / "port_base").exists():
+        raise places.SettingWrong(
+            f"{place.home} was made by an earlier version, with fewer plants. Move it away or remove it."
+        )
     wanted = {"ISTHMUS_PORT_BASE": str(place.ports["nats"]), "ISTHMUS_PLANTS": ",".join(place.plants)}
     if not made.exists():
         prepare(place, progress)

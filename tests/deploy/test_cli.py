@@ -101,6 +101,13 @@ def test_a_port_base_that_can_not_be_is_refused(said: str, monkeypatch: pytest.M
         ports.local()
 
 
+def test_a_home_of_an_earlier_version_is_left_alone(isthmus: Run, home: Path) -> None:
+    home.mkdir()
+    (home / "port_base").write_text("18000")
+    assert f"{home} was made by an earlier version" in isthmus("up")
+    assert [path.name for path in home.iterdir() if path.is_dir() and path.name != "logs"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "made"), [("ISTHMUS_PORT_BASE", "18000"), ("ISTHMUS_PLANTS", "aachen,brno")], ids=["ports", "plants"]
 )
