@@ -56,7 +56,8 @@ class Place:
 
 def specs(place: Place) -> list[Spec]:
     """Every foreign process."""
-    found = [_wms(place), _qms(place), _cmms(place)]
+    found = [_partner(name, place, *_webhooks(name, place)) for name in ("wms", "qms")]
+    found.append(_partner("cmms", place, "--equipment", *EQUIPMENT))
     for plant in place.plants.values():
         found += [_erp(plant, place), _mes(plant, place), _link(plant.plant_id, place)]
         found += [_line(plant, place)] if plant.plant_id in LAYOUTS else []
@@ -142,18 +143,6 @@ def _machine(plant: str, place: Place) -> Spec:
 
 
 # --- partners
-
-
-def _wms(place: Place) -> Spec:
-    return _partner("wms", place, *_webhooks("wms", place))
-
-
-def _qms(place: Place) -> Spec:
-    return _partner("qms", place, *_webhooks("qms", place))
-
-
-def _cmms(place: Place) -> Spec:
-    return _partner("cmms", place, "--equipment", *EQUIPMENT)
 
 
 def _partner(name: str, place: Place, *more: str) -> Spec:
