@@ -13,7 +13,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from servicekit import clock, lanes, position
+from servicekit import clock, lanes, position, telemetry
 from servicekit.batch import Batch, Work
 from servicekit.bounds import Bounds, PlantBacklogFull
 from servicekit.database import Database, StoreUnavailable, Tx
@@ -257,6 +257,10 @@ class Inbox:
             reason=lanes.reason_of(error),
             text=str(error)[:500],
         )
+        if state == lanes.PARKED:
+            name = type_of(envelope.data).rsplit(".", 1)[-1]
+            reason, key = lanes.reason_of(error), envelope.order_key
+            telemetry.record_failure(f"park {name}", envelope.traceparent, reason, order_key=key, reason=reason)
 
     async def retry_due(self, plants: Sequence[str] | None = None) -> None:
         """Try the heads of waiting lanes whose time has come, of these plants or all."""

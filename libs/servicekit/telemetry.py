@@ -15,13 +15,14 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from servicekit import clock
 
 tracer = trace.get_tracer("isthmus")
 TRACEPARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 SCOPE = InstrumentationScope("isthmus")
+UNSET = Status(StatusCode.UNSET)
 _processor: BatchSpanProcessor | None = None  # where spans leave; None: nobody wants them
 _resource = Resource.create({})
 
@@ -104,7 +105,14 @@ def context_of(traceparent: str) -> SpanContext | None:
     return found if found.is_valid else None
 
 
-def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes: str) -> str:
+def record_failure(name: str, traceparent: str, error: str, **attributes: str) -> None:
+    """Record that a step failed and why, as a span in the trace that it came in, so that the trace is told from ordinary ones."""
+    record_step(name, "", traceparent, time.time_ns(), status=Status(StatusCode.ERROR, error), **attributes)
+
+
+def record_step(
+    name: str, kept: str, incoming: str, start_ns: int, *, status: Status | None = None, **attributes: str
+) -> str:
     """Record a business step that ends now, in the order's own trace. Returns its trace context for what follows from it.
 
     `kept` is the trace kept with the order, `incoming` the caller's. Where they are one trace the caller's span is the
@@ -125,6 +133,7 @@ def record_step(name: str, kept: str, incoming: str, start_ns: int, **attributes
             attributes={f"isthmus.{key.replace('_', '.')}": value for key, value in attributes.items() if value},
             links=[Link(link) for link in links],
             kind=SpanKind.CONSUMER,
+            status=status or UNSET,
             start_time=start_ns,
             end_time=time.time_ns(),
             instrumentation_scope=SCOPE,

@@ -26,27 +26,29 @@ from services.operations.sla_watch import SlaWatch
 from services.operations.store import STORE
 
 PRUNE_SECONDS = 60.0
-DAY_NS = 86_400_000_000_000
 CLOCKS_KEPT = timedelta(days=7)  # after they stopped: within it a start that comes late finds its end
 
 
 def servicers(interfaces: Interfaces, kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
     add_OperationsServiceServicer_to_server(OperationsService(kit, interfaces), server)
-    add_TraceServiceServicer_to_server(spans.SpanReceiver(kit.database), server)  # type: ignore[no-untyped-call]
+    receiver = spans.SpanReceiver(kit.database, timedelta(seconds=kit.settings.slow_span_seconds))
+    add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
     return [operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name]
 
 
-async def prune(kit: Kit) -> None:
-    """Keep spans and clocks bounded."""
+async def prune(interfaces: Interfaces, kit: Kit) -> None:
+    """Keep traces and clocks bounded."""
+    settings: Settings = kit.settings
+    limits = {one.interface_id: one.sla.limit for one in interfaces.all}
+    kept, most = timedelta(days=settings.span_days), settings.spans_most
     while True:
-        before = clock.micros(clock.now()) * 1000 - int(kit.settings.span_days * DAY_NS)
-        await kit.database.write(partial(spans.prune, before_ns=before))
+        await spans.prune(kit.database, clock.now(), kept, most, limits)
         await kit.database.write(partial(sla_queries.prune, before=clock.now() - CLOCKS_KEPT))
         await asyncio.sleep(PRUNE_SECONDS)
 
 
 def loops(interfaces: Interfaces, kit: Kit) -> Iterable[Awaitable[None]]:
-    yield prune(kit)
+    yield prune(interfaces, kit)
     yield SlaWatch(kit.database, kit.door, interfaces, kit.settings.plants).serve()
     settings: Settings = kit.settings
     if settings.inventory and settings.production and settings.gateway:

@@ -13,7 +13,11 @@ from servicekit.settings import ServiceSettings
 class Settings(ServiceSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="OPERATIONS_")
 
-    span_days: float = Field(7.0, description="How long spans are kept, in days")
+    span_days: float = Field(7.0, gt=0, description="How long a trace is kept after its last span, in days")
+    spans_most: int = Field(
+        2_000_000, gt=0, description="Spans kept in all; beyond, ordinary traces go before slow, failed and parked ones"
+    )
+    slow_span_seconds: float = Field(5.0, gt=0, description="A span that takes as long makes its trace a slow one")
     inventory: str = Field("", description="host:port of inventory; empty: books can't be compared")
     production: str = Field("", description="host:port of production; empty: books can't be compared")
     gateway: str = Field("", description="host:port of the gateway; empty: books can't be compared")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
-from servicekit import clock, lanes
+from servicekit import clock, lanes, telemetry
 from servicekit.database import Database
 from servicekit.door import run_again
 from servicekit.facts import time_of
@@ -78,6 +80,21 @@ async def test_what_waiting_cannot_heal_parks_its_key_and_followers_only(inbox: 
     assert await amounts(database) == {"closed": 0, "new-1": 2}
     assert await rows(database, "SELECT order_key, state, reason FROM lane") == [("closed", "parked", "TALLY_CLOSED")]
     assert len(await rows(database, "SELECT 1 FROM lane_fact")) == 2
+
+
+async def test_parking_is_a_failed_span_in_the_trace_of_its_fact(
+    inbox: Inbox, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(telemetry, "_processor", SimpleSpanProcessor(exporter))
+    await run_again(database, lambda tx: tx.run("INSERT INTO tallies VALUES ('closed', 0, ?)", (True,)))
+    fact = a_fact(1, "closed")
+    fact.envelope.traceparent = f"00-{'a' * 32}-{'b' * 16}-01"
+    await inbox.take([fact, a_fact(2, "unknown")])
+    (span,) = [span for span in exporter.get_finished_spans() if not span.status.is_ok]
+    assert (span.name, span.status.description) == ("park OutputStored", "TALLY_CLOSED")
+    assert span.context is not None
+    assert f"{span.context.trace_id:032x}" == "a" * 32
 
 
 async def test_a_released_lane_goes_on_in_order_and_once(inbox: Inbox, database: Database) -> None:
