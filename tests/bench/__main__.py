@@ -6,6 +6,7 @@ Parts, chosen by PARTS=a,b (about ten minutes without it: reader,rpc):
   latency   stream to stream at 100/s and 1,000/s; 3 minutes
   handler   inventory's own handler as `make up` starts it; 2 minutes
   growth    documents with a million known keys; 4 minutes
+  control   questions to operations with 200,000 orders in its store, and the facts a second that it hears; 10 minutes
   memory    resident memory over a million facts; 6 minutes
   edge      an OPC UA line's changes to facts on record, and the drain of an outage; 3 minutes
 Writes var/bench/report.json. Exit code 1 when a goal is not met, so that nobody takes a slow day for a good one.
@@ -24,7 +25,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.local.report import Report
-from tests.bench import edge, growth, handler, latency, pipeline, rpc
+from tests.bench import control_room, edge, growth, handler, latency, pipeline, rpc
 
 Say = Callable[[str], None]
 Measure = Callable[..., None]
@@ -33,6 +34,7 @@ ON_BOTH: dict[str, Measure] = {
     "latency": latency.measure,
     "handler": handler.measure,
     "growth": growth.measure,
+    "control": control_room.measure,
 }
 ONCE: dict[str, Measure] = {"memory": growth.memory, "edge": edge.measure}
 PARTS = ("reader", *ON_BOTH, *ONCE)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import handler, latency, pipeline, rpc, work
+from deploy.local.report import Report
+from tests.bench import control_room, handler, latency, pipeline, rpc, work
 from tests.bench.orders import booked, echo, production
 from tests.support.broker import Broker
 
@@ -51,3 +52,14 @@ def test_calls_and_messages_book_what_they_say(kind: str, request: pytest.Fixtur
         rpc.once("unary", address, 0, 100)
         rpc.once("stream", address, 100, 300)
         assert booked(hub.urls["production"]) == (400, 400, 400)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_operations_answers_from_a_store_that_was_filled_and_hears_every_fact(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_room, "FACTS", 500)
+    monkeypatch.setattr(control_room, "ASKED", 60)
+    report = Report()
+    control_room.measure(kind, 1, tmp_path, report, print, orders=1500)
+    assert len(report.checks) == 7
