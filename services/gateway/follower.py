@@ -41,6 +41,7 @@ from services.gateway.synchroniser import Synchroniser
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0
+WAITS = 10  # attempts after which an order that waits for what is on its way is said to wait
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 
@@ -71,6 +72,7 @@ class Follower:
         self._kit, self._clients, self._client = kit, clients, client
         self._reader, self._synchroniser = reader, synchroniser
         self._binding, self._plant_id = binding, binding.plant_id
+        self._waits: dict[str, int] = {}  # attempts that came to nothing, by order
 
     async def serve(self) -> None:
         """Run until cancelled."""
@@ -156,12 +158,18 @@ class Follower:
         except grpc.aio.AioRpcError as error:
             code, reason, _ = from_rpc_error(error)
             if code not in REFUSALS or step == "release":
-                log.info(
-                    "plant side not told yet", work_order_id=known.work_order_id, step=step, reason=reason or code.name
-                )
+                await self._wait(known, step, code, reason or code.name, error.details() or "")
                 return
             told = wire.RecordTold(known.work_order_id, known.step, content, step, reason, error.details() or "")
+        self._waits.pop(known.work_order_id, None)
         await self._kit.door.run(use_cases.record_told, told)
+
+    async def _wait(self, known: ErpOrder, step: str, code: grpc.StatusCode, reason: str, text: str) -> None:
+        """It is tried with the next poll. What is only on its way says nothing; a release that stays refused is said."""
+        log.info("plant side not told yet", work_order_id=known.work_order_id, step=step, reason=reason)
+        waits = self._waits[known.work_order_id] = self._waits.get(known.work_order_id, 0) + 1
+        if step == "release" and (code in REFUSALS or waits >= WAITS):
+            await self._kit.door.run(use_cases.record_delay, wire.RecordDelay(known.work_order_id, reason, text))
 
     async def _release(self, seen: SeenOrder) -> None:
         await self._record_master_data(seen)

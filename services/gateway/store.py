@@ -14,7 +14,7 @@ from services.gateway.domain.stock_change import StockChange
 ERP_ORDERS = Rows(
     table(
         "erp_orders",
-        "work_order_id plant_id erp_order_number item_id step content traceparent",
+        "work_order_id plant_id erp_order_number item_id step content traceparent delay_reason",
         flags="is_completing",
     ),
     ErpOrder,
@@ -28,6 +28,7 @@ ERP_ORDERS = Rows(
         content=r.content,
         is_completing=bool(r.is_completing),
         traceparent=r.traceparent,
+        delay_reason=r.delay_reason,
     ),
     to_row=lambda o: {
         "work_order_id": o.work_order_id,
@@ -38,6 +39,7 @@ ERP_ORDERS = Rows(
         "content": o.content,
         "is_completing": o.is_completing,
         "traceparent": o.traceparent,
+        "delay_reason": o.delay_reason,
     },
 )
 

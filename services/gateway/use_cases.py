@@ -50,6 +50,21 @@ def decide_told(seen: Seen, command: wire.RecordTold, now: datetime) -> Decision
 record_told = UseCase(name="record_told", loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id)], decide=decide_told)
 
 
+def decide_delay(seen: Seen, command: wire.RecordDelay, now: datetime) -> Decision:
+    """Say why the plant side does not take an order yet, once a reason."""
+    order = seen.one(ERP_ORDERS.key(command.work_order_id))
+    after = order.delayed(command.reason)
+    if after == order:
+        return Decision(moot="said before, or taken meanwhile", traceparent=order.traceparent)
+    fact = _order_fact(wire.erp_order_delayed(order, command), order, now)
+    return Decision(changed=[after], facts=[fact], traceparent=order.traceparent)
+
+
+record_delay = UseCase(
+    name="record_delay", loads=lambda c, seen: [ERP_ORDERS.key(c.work_order_id)], decide=decide_delay
+)
+
+
 def decide_advance(seen: Seen, command: wire.AdvanceErp, now: datetime) -> Decision:
     """Remember how far an ERP is read."""
     return Decision(changed=[ErpFeed(command.plant_id, command.watermark, command.release)])

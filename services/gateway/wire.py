@@ -113,6 +113,15 @@ class RecordTold:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordDelay:
+    """The plant side can't take an order yet."""
+
+    work_order_id: str
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdvanceErp:
     plant_id: str
     watermark: str
@@ -280,6 +289,17 @@ def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
     if outcome.state == "refused":
         return gateway_events_pb2.PostingRefused(**common, refusal_reason=outcome.reason, refusal_text=outcome.text)
     return gateway_events_pb2.PostingUnknown(**common)
+
+
+def erp_order_delayed(order: ErpOrder, command: RecordDelay) -> Any:
+    """The plant side does not take an order yet."""
+    return gateway_events_pb2.ErpOrderDelayed(
+        plant_id=order.plant_id,
+        work_order_id=order.work_order_id,
+        erp_order_number=order.erp_order_number,
+        delay_reason=command.reason,
+        delay_text=command.text[:1000],
+    )
 
 
 def step_refused(order: ErpOrder, command: RecordTold) -> Any:

@@ -244,6 +244,10 @@ def _acknowledged(e: Any) -> Told:
     return Told(e.work_order_id, f"{POSTINGS.get(e.posting_kind, e.posting_kind)} ({figures})")
 
 
+def _erp_order_delayed(e: Any) -> Told:
+    return Told(e.work_order_id, f"the order waits: {e.delay_text or e.delay_reason}", is_alarm=True)
+
+
 def _posting_refused(e: Any) -> Told:
     text = f"{e.partner_id} refused {e.posting_kind.replace('_', ' ')}: {e.refusal_reason} {e.refusal_text}"
     return Told(e.work_order_id, text, is_alarm=True)
@@ -255,6 +259,7 @@ def _posting_unknown(e: Any) -> Told:
 
 BY_TYPE: Mapping[type[Message], Callable[[Any], Told]] = {
     gateway_events_pb2.ErpOrderNoticed: _erp_order_noticed,
+    gateway_events_pb2.ErpOrderDelayed: _erp_order_delayed,
     gateway_events_pb2.PostingAcknowledged: _acknowledged,
     gateway_events_pb2.PostingRefused: _posting_refused,
     gateway_events_pb2.PostingUnknown: _posting_unknown,

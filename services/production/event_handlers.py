@@ -10,9 +10,14 @@ from isthmus.edge.v1.edge_events_pb2 import (
     WorkOrderRefused,
 )
 from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, DowntimeStarted
-from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
+from isthmus.masterdata.v1.masterdata_events_pb2 import (
+    BillOfMaterialsReleased,
+    ItemChanged,
+    ResourceChanged,
+    RoutingReleased,
+)
 from servicekit.facts import Do, EventMeta, consumes
-from services.production import line_use_cases, line_wire, use_cases, wire
+from services.production import confirmation_use_cases, line_use_cases, line_wire, use_cases, wire
 
 
 @consumes(ItemChanged)
@@ -33,16 +38,22 @@ def record_routing(event: RoutingReleased, meta: EventMeta) -> Do:
     return Do(use_cases.record_routing, wire.routing(event, meta))
 
 
+@consumes(ResourceChanged)
+def record_resource(event: ResourceChanged, meta: EventMeta) -> Do:
+    """When master data changes a resource, keep whether work may be planned on it."""
+    return Do(use_cases.record_resource, wire.resource(event, meta))
+
+
 @consumes(ConfirmationReported)
 def confirm_operation(event: ConfirmationReported, meta: EventMeta) -> Do:
     """When the plant confirms work, book it: the same document as a call with this key."""
-    return Do(use_cases.confirm_operation, wire.confirm_reported(event, meta), is_document=True)
+    return Do(confirmation_use_cases.confirm_operation, wire.confirm_reported(event, meta), is_document=True)
 
 
 @consumes(ReversalReported)
 def reverse_confirmation(event: ReversalReported, meta: EventMeta) -> Do:
     """When the plant takes a confirmation back, reverse it."""
-    return Do(use_cases.reverse_confirmation, wire.reverse_reported(event, meta), is_document=True)
+    return Do(confirmation_use_cases.reverse_confirmation, wire.reverse_reported(event, meta), is_document=True)
 
 
 @consumes(WorkOrderAccepted)

@@ -20,7 +20,14 @@ from services.production.domain.confirmation import (
 )
 from services.production.domain.line import Block, Line
 from services.production.domain.plant import Plant
-from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
+from services.production.domain.recipe import (
+    BillOfMaterials,
+    BillOfMaterialsUnknown,
+    InUse,
+    Resource,
+    Routing,
+    RoutingUnknown,
+)
 from services.production.domain.totals import Total
 from services.production.domain.work_order import (
     ComponentAllocation,
@@ -59,28 +66,50 @@ ITEMS = Rows(
 )
 
 
+def _in_use(r: Any) -> InUse:
+    start, end = (date.fromisoformat(text) if text else None for text in (r.effective_start_date, r.effective_end_date))
+    return InUse(start, end, bool(r.is_retired))
+
+
+def _in_use_row(said: InUse) -> dict[str, object]:
+    start, end = (day.isoformat() if day else "" for day in (said.start_date, said.end_date))
+    return {"effective_start_date": start, "effective_end_date": end, "is_retired": said.is_retired}
+
+
 BILLS_OF_MATERIALS = Rows(
-    table("bills_of_materials", "plant_id bill_of_materials_id revision"),
+    table(
+        "bills_of_materials",
+        "plant_id bill_of_materials_id revision effective_start_date effective_end_date",
+        flags="is_retired",
+    ),
     BillOfMaterials,
     key=("plant_id", "bill_of_materials_id"),
-    from_row=lambda r: BillOfMaterials(r.plant_id, r.bill_of_materials_id, r.revision),
+    from_row=lambda r: BillOfMaterials(r.plant_id, r.bill_of_materials_id, r.revision, _in_use(r)),
     to_row=lambda b: {
         "plant_id": b.plant_id,
         "bill_of_materials_id": b.bill_of_materials_id,
         "revision": b.revision,
+        **_in_use_row(b.in_use),
     },
     missing=BillOfMaterialsUnknown,
 )
 
 ROUTINGS = Rows(
-    table("routings", "plant_id routing_id"),
+    table("routings", "plant_id routing_id effective_start_date effective_end_date", flags="is_retired"),
     Routing,
     key=("plant_id", "routing_id"),
-    from_row=lambda r: Routing(r.plant_id, r.routing_id),
-    to_row=lambda r: {"plant_id": r.plant_id, "routing_id": r.routing_id},
+    from_row=lambda r: Routing(r.plant_id, r.routing_id, _in_use(r)),
+    to_row=lambda r: {"plant_id": r.plant_id, "routing_id": r.routing_id, **_in_use_row(r.in_use)},
     missing=RoutingUnknown,
 )
 
+RESOURCES = Rows(
+    table("resources", "plant_id resource_id", flags="is_retired"),
+    Resource,
+    key=("plant_id", "resource_id"),
+    from_row=lambda r: Resource(r.plant_id, r.resource_id, bool(r.is_retired)),
+    to_row=lambda r: {"plant_id": r.plant_id, "resource_id": r.resource_id, "is_retired": r.is_retired},
+)
 
 LINES = Rows(
     table("lines", "plant_id line_id blocks", "changes told"),
@@ -321,6 +350,7 @@ STORE = Store(
         ITEMS,
         BILLS_OF_MATERIALS,
         ROUTINGS,
+        RESOURCES,
         WORK_ORDERS,
         OPERATIONS,
         COMPONENTS,

@@ -16,7 +16,14 @@ from isthmus.edge.v1.edge_events_pb2 import (
     WorkOrderAccepted,
     WorkOrderRefused,
 )
-from isthmus.masterdata.v1.masterdata_events_pb2 import BillOfMaterialsReleased, ItemChanged, RoutingReleased
+from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials as BillOfMaterialsMessage
+from isthmus.masterdata.v1.masterdata_events_pb2 import (
+    BillOfMaterialsReleased,
+    ItemChanged,
+    ResourceChanged,
+    RoutingReleased,
+)
+from isthmus.masterdata.v1.routing_pb2 import Routing as RoutingMessage
 from isthmus.production.v1 import (
     confirmation_pb2,
     production_events_pb2,
@@ -41,7 +48,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.production.domain.confirmation import Confirmation, Consumption, Scrap
-from services.production.domain.recipe import BillOfMaterials, Routing
+from services.production.domain.recipe import BillOfMaterials, InUse, Resource, Routing
 from services.production.domain.totals import CONSUMPTION, LABOUR, OUTPUT, SCRAP, Total
 from services.production.domain.work_order import ComponentAllocation, Item, Operation, State, WorkOrder
 
@@ -83,6 +90,10 @@ class ReleaseWorkOrder:
     due_date: date | None
     operations: tuple[OrderedOperation, ...]
     components: tuple[OrderedComponent, ...]
+
+    @property
+    def start_day(self) -> date | None:
+        return self.planned_start_date or self.due_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +301,19 @@ def item(event: ItemChanged, meta: EventMeta) -> Item:
 
 def bill_of_materials(event: BillOfMaterialsReleased, meta: EventMeta) -> BillOfMaterials:
     bill = event.bill_of_materials
-    return BillOfMaterials(meta.plant_id, bill.bill_of_materials_id, bill.revision)
+    return BillOfMaterials(meta.plant_id, bill.bill_of_materials_id, bill.revision, _in_use(bill))
 
 
 def routing(event: RoutingReleased, meta: EventMeta) -> Routing:
-    return Routing(meta.plant_id, event.routing.routing_id)
+    return Routing(meta.plant_id, event.routing.routing_id, _in_use(event.routing))
+
+
+def resource(event: ResourceChanged, meta: EventMeta) -> Resource:
+    return Resource(meta.plant_id, event.resource.resource_id, event.resource.is_retired)
+
+
+def _in_use(recipe: BillOfMaterialsMessage | RoutingMessage) -> InUse:
+    return InUse(date_of(recipe, "effective_start_date"), date_of(recipe, "effective_end_date"), recipe.is_retired)
 
 
 # --- nouns into messages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from typing import Any
 
 import grpc
@@ -14,16 +15,19 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.gateway.v1.gateway_events_pb2 import MasterDataSynchronised
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
 from isthmus.masterdata.v1 import ownership_pb2
+from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.masterdata.v1.partner_pb2 import Partner
 from servicekit.errors import from_rpc_error
+from servicekit.wire import date_message
 from tests.flows.conftest import LocalSystem
 from tests.gateway.erp.user import TrytonUser
 from tests.support.eventually import eventually
+from tests.support.requests import a_key
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(330)]
 PLANTS = ("aachen", "brno")  # Tryton 6.0 and 8.0
-ITEM = ownership_pb2.ENTITY_TYPE_ITEM
+ITEM, BILL = ownership_pb2.ENTITY_TYPE_ITEM, ownership_pb2.ENTITY_TYPE_BILL_OF_MATERIALS
 
 
 @contextmanager
@@ -113,6 +117,50 @@ async def test_a_customers_corrected_name_arrives_and_is_taken_back_again(
             centre["name"]: (name_of(centre["category."]), name_of(centre["parent."]))
             for centre in user.search("production.work.center", [], "name", "category.name", "parent.name")
         }
+
+
+async def test_an_order_whose_bill_is_not_in_use_yet_waits_until_its_days_are_corrected(
+    local_system: LocalSystem,
+) -> None:
+    user = TrytonUser(local_system.plants.seeds["brno"], "admin")
+    with master_data(local_system) as stub:
+        bills = stub.ListBillsOfMaterials(messages.ListBillsOfMaterialsRequest(plant_id="brno")).bills_of_materials
+        (bill,) = [bill for bill in bills if bill.item_id == "VALVE-20"]
+        for field in ("effective_start_date", "effective_end_date"):
+            own(stub, field)
+        bill.effective_start_date.CopyFrom(date_message(date.today() + timedelta(days=3650)))  # noqa: DTZ011 - a plant day
+        record(stub, bill, "later")
+        try:
+            _, number = user.released_order("1")
+            order = f"brno-{number}"
+            await eventually(lambda: local_system.tells(order, "the order waits"), within=60)
+            assert not local_system.tells(order, "production took the order")
+        finally:
+            bill.ClearField("effective_start_date")
+            record(stub, bill, "now")
+        await eventually(lambda: local_system.tells(order, "MES accepted the order"), within=60)
+        assert [entry["isAlarm"] for entry in waits(local_system, order)] == [
+            True
+        ]  # said once, however often it was tried
+
+
+def own(stub: Any, field: str) -> None:
+    """The days are the word of the PLM: the ERP knows none, and what it does not say must not clear them."""
+    request = messages.RecordOwnershipRuleRequest(business_key=a_key(f"days-{field}", "desk", "ownership_rule"))
+    rule = request.ownership_rule
+    rule.plant_id, rule.entity_type, rule.field_name, rule.source_system = "brno", BILL, field, "plm-brno"
+    stub.RecordOwnershipRule(request, timeout=10)
+
+
+def record(stub: Any, bill: BillOfMaterials, version: str) -> None:
+    key = a_key(f"{bill.bill_of_materials_id}-{version}", "plm-brno", "bill_of_materials")
+    request = messages.RecordBillOfMaterialsRequest(business_key=key, plant_id="brno", bill_of_materials=bill)
+    stub.RecordBillOfMaterials(request, timeout=10)
+
+
+def waits(local_system: LocalSystem, order: str) -> list[dict[str, Any]]:
+    entries = local_system.ask("trace", order)["timeline"]["entries"]
+    return [entry for entry in entries if "the order waits" in entry["text"]]
 
 
 def said(stub: Any, request: messages.GetPartnerRequest) -> Partner:

@@ -19,7 +19,7 @@ from services.gateway import event_handlers, use_cases, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
 from services.gateway.store import STORE
-from tests.support.seen import seen
+from tests.support.seen import facts_of, seen
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ORDER = ErpOrder("ghent-1", "ghent", "1", "RESIN-7", Step.RELEASED, "", False, "")
@@ -118,3 +118,15 @@ def test_the_erp_hears_what_came_in_after_a_lot_failed_and_nothing_of_one_that_i
         "i-1/2",
         ["viscosity", "solids"],
     )
+
+
+def test_that_an_order_waits_is_said_once_a_reason_and_not_after_it_was_taken() -> None:
+    noticed = replace(ORDER, step=Step.NOTICED)
+    delay = wire.RecordDelay("ghent-1", "BILL_OF_MATERIALS_NOT_EFFECTIVE", "not before tomorrow")
+    first = use_cases.decide_delay(seen(STORE, noticed), delay, NOW)
+    assert facts_of(first) == ["ErpOrderDelayed"]
+    (waiting,) = first.changed
+    assert facts_of(use_cases.decide_delay(seen(STORE, waiting), delay, NOW)) == []
+    other = replace(delay, reason="RESOURCE_RETIRED")
+    assert facts_of(use_cases.decide_delay(seen(STORE, waiting), other, NOW)) == ["ErpOrderDelayed"]
+    assert facts_of(use_cases.decide_delay(seen(STORE, ORDER), delay, NOW)) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from isthmus.edge.v1.edge_events_pb2 import ProductionEventRecorded, WorkOrderAccepted
-from isthmus.gateway.v1.gateway_events_pb2 import PostingRefused
+from isthmus.gateway.v1.gateway_events_pb2 import ErpOrderDelayed, PostingRefused
 from isthmus.inventory.v1.inventory_events_pb2 import StockAdjusted, StockTransferred
 from services.operations.telling import TELLERS, tell
 
@@ -51,3 +51,10 @@ def test_every_teller_takes_an_empty_fact_of_its_type() -> None:
 
     for fact_type, teller in TELLERS.items():
         assert teller(symbol_database.Default().GetSymbol(fact_type)()) is not None
+
+
+def test_that_an_order_waits_is_an_alarm_with_its_reason() -> None:
+    fact = ErpOrderDelayed(work_order_id="aachen-1", delay_reason="RESOURCE_RETIRED", delay_text="CNC-01 is retired")
+    told = tell("isthmus.gateway.v1.ErpOrderDelayed", fact)
+    assert told is not None
+    assert (told.text, told.is_alarm) == ("the order waits: CNC-01 is retired", True)

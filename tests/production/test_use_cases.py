@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from servicekit.domain import BusinessKey, Quantity, UnitMismatch
-from services.production import use_cases, wire
+from servicekit.domain import BusinessKey, DomainError, Quantity, UnitMismatch
+from services.production import confirmation_use_cases, use_cases, wire
 from services.production.domain.confirmation import ConfirmationMissing, PlantMismatch
 from services.production.domain.line import Block, Line
-from services.production.domain.recipe import BillOfMaterials, BillOfMaterialsUnknown, Routing, RoutingUnknown
+from services.production.domain.plant import Plant
+from services.production.domain.recipe import (
+    BillOfMaterials,
+    BillOfMaterialsNotEffective,
+    BillOfMaterialsUnknown,
+    InUse,
+    Resource,
+    ResourceRetired,
+    Routing,
+    RoutingNotEffective,
+    RoutingUnknown,
+)
 from services.production.domain.totals import Total
 from services.production.domain.work_order import Item, ItemUnknown, State, WorkOrderExists
 from services.production.store import STORE
@@ -89,6 +100,59 @@ def test_an_order_waits_for_its_routing_in_its_own_plant() -> None:
     assert facts_of(use_cases.decide_release(told, release, NOW)) == ["WorkOrderReleased"]
 
 
+DAY = date(2026, 11, 24)
+LATER = InUse(start_date=DAY + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("names", "recipe", "error"),
+    [
+        (
+            {"bill_of_materials_id": "bom-1"},
+            BillOfMaterials("aachen", "bom-1", "v2", LATER),
+            BillOfMaterialsNotEffective,
+        ),
+        ({"routing_id": "routing-1"}, Routing("aachen", "routing-1", InUse(is_retired=True)), RoutingNotEffective),
+    ],
+)
+def test_an_order_waits_for_the_day_its_recipe_is_in_use(names: Any, recipe: Any, error: type[DomainError]) -> None:
+    with pytest.raises(error) as refused:
+        use_cases.decide_release(seen(STORE, PUMP, recipe), a_release(planned_start_date=DAY, **names), NOW)
+    assert refused.value.facts["date"] == "2026-11-24"
+    in_use = replace(recipe, in_use=InUse(start_date=DAY, end_date=DAY))
+    released = use_cases.decide_release(seen(STORE, PUMP, in_use), a_release(planned_start_date=DAY, **names), NOW)
+    assert facts_of(released) == ["WorkOrderReleased"]
+
+
+def test_an_order_without_days_starts_today_in_its_plant() -> None:
+    auckland = Plant("aachen", "Pacific/Auckland", Decimal(10))  # there it is tomorrow at 11 in the evening of UTC
+    known = seen(STORE, PUMP, auckland, BillOfMaterials("aachen", "bom-1", "v2", LATER))
+    release = a_release(bill_of_materials_id="bom-1")
+    assert facts_of(use_cases.decide_release(known, release, NOW.replace(hour=23))) == ["WorkOrderReleased"]
+    with pytest.raises(BillOfMaterialsNotEffective):
+        use_cases.decide_release(known, release, NOW.replace(hour=1))
+
+
+def test_an_order_moves_only_to_a_day_on_which_its_recipe_is_in_use() -> None:
+    order = replace(a_work_order(), bill_of_materials_id="bom-1", planned_start_date=DAY)
+    known = seen(STORE, order, *two_operations(), BillOfMaterials("aachen", "bom-1", "v1", InUse(end_date=DAY)))
+    key = BusinessKey("erp-aachen", "work_order_change", "1")
+    with pytest.raises(BillOfMaterialsNotEffective):
+        use_cases.decide_change(
+            known, wire.ChangeWorkOrder(key, "aachen-1", None, DAY + timedelta(days=1), None, ""), NOW
+        )
+    later_due = wire.ChangeWorkOrder(key, "aachen-1", None, None, DAY + timedelta(days=9), "")
+    assert facts_of(use_cases.decide_change(known, later_due, NOW)) == ["WorkOrderChanged"]
+
+
+def test_work_is_planned_on_no_resource_that_is_retired() -> None:
+    with pytest.raises(ResourceRetired) as refused:
+        use_cases.decide_release(seen(STORE, PUMP, Resource("aachen", "CNC", is_retired=True)), a_release(), NOW)
+    assert refused.value.facts == {"plant_id": "aachen", "resource_id": "CNC"}
+    offered = seen(STORE, PUMP, Resource("aachen", "CNC", is_retired=False))
+    assert facts_of(use_cases.decide_release(offered, a_release(), NOW)) == ["WorkOrderReleased"]
+
+
 def test_a_release_loads_the_recipes_that_it_names_and_no_others() -> None:
     loads = use_cases.release_work_order.loads
     named = {key.values[-1] for key in loads(a_release(bill_of_materials_id="bom-1", routing_id="r-1"), seen(STORE))}
@@ -108,7 +172,9 @@ def test_an_order_is_counted_in_its_items_unit() -> None:
 
 def test_the_last_confirmation_completes_the_order_with_its_totals() -> None:
     before = Total("aachen-1", "consumption", "HSG-10", "H-1", pieces("5"))
-    decision = use_cases.decide_confirm(seen(STORE, a_work_order(), *two_operations(), before), a_report(), NOW)
+    decision = confirmation_use_cases.decide_confirm(
+        seen(STORE, a_work_order(), *two_operations(), before), a_report(), NOW
+    )
     assert facts_of(decision) == ["OperationConfirmed", "WorkOrderCompleted"]
     totals: Any = decision.facts[1].data
     assert [(o.lot_id, o.quantity.value) for o in totals.totals.outputs] == [("P-1", "5")]
@@ -124,7 +190,7 @@ def test_reversing_takes_the_same_amounts_back_and_reopens() -> None:
     command = wire.ReverseConfirmation(
         BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
     )
-    decision = use_cases.decide_reverse(seen(STORE, order, done, total, *operations), command, NOW)
+    decision = confirmation_use_cases.decide_reverse(seen(STORE, order, done, total, *operations), command, NOW)
     assert facts_of(decision) == ["ConfirmationReversed", "WorkOrderReopened"]
     said: Any = decision.facts[0].data
     assert said.confirmation.good_quantity.value == "-5"
@@ -149,7 +215,7 @@ def test_an_order_that_is_open_again_is_told_what_became_of_its_lines(
     command = wire.ReverseConfirmation(
         BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
     )
-    decision = use_cases.decide_reverse(seen(STORE, order, done, total, line, *operations), command, NOW)
+    decision = confirmation_use_cases.decide_reverse(seen(STORE, order, done, total, line, *operations), command, NOW)
     assert facts_of(decision)[2:] == ([fact] if fact else [])
 
 
@@ -157,14 +223,14 @@ def test_only_a_booked_confirmation_is_reversed() -> None:
     unknown = BusinessKey("mes-aachen", "confirmation", "M-404")
     command = wire.ReverseConfirmation(BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", unknown, "wrong")
     with pytest.raises(ConfirmationMissing):
-        use_cases.decide_reverse(seen(STORE, a_work_order()), command, NOW)
+        confirmation_use_cases.decide_reverse(seen(STORE, a_work_order()), command, NOW)
 
 
 def test_another_plant_reverses_nothing_here() -> None:
     done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
     command = wire.ReverseConfirmation(BusinessKey("mes-brno", "reversal", "1"), "brno", done.business_key, "wrong")
     with pytest.raises(PlantMismatch):
-        use_cases.decide_reverse(seen(STORE, a_work_order(), done, *two_operations()), command, NOW)
+        confirmation_use_cases.decide_reverse(seen(STORE, a_work_order(), done, *two_operations()), command, NOW)
 
 
 def test_line_counters_book_nothing() -> None:

@@ -26,9 +26,14 @@ class ErpOrder:
     content: str
     is_completing: bool
     traceparent: str
+    delay_reason: str = ""  # why the plant side does not take it yet, as it was said last
 
     def told(self, step: Step, content: str) -> ErpOrder:
-        return replace(self, step=step, content=content)
+        return replace(self, step=step, content=content, delay_reason="")
+
+    def delayed(self, reason: str) -> ErpOrder:
+        """The same where it is said already, or taken meanwhile."""
+        return replace(self, delay_reason=reason) if self.step is Step.NOTICED else self
 
     def completing(self) -> ErpOrder:
         return replace(self, is_completing=True)

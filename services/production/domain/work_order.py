@@ -151,6 +151,11 @@ class WorkOrder:
     is_held: bool = False  # as it was told last
 
     @property
+    def start_day(self) -> date | None:
+        """The plant calendar day that its recipe must be in use on: of its start, else when it is due."""
+        return self.planned_start_date or self.due_date
+
+    @property
     def etag(self) -> str:
         return str(self.version)
 

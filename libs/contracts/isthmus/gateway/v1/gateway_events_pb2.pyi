@@ -59,6 +59,42 @@ class ErpOrderNoticed(_message.Message):
 Global___ErpOrderNoticed: _TypeAlias = ErpOrderNoticed  # noqa: Y015
 
 @_typing.final
+class ErpOrderDelayed(_message.Message):
+    """The plant side can't take an order that the ERP released: it is offered again until it can. Said once a reason. Order key:
+    the work order id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ERP_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    DELAY_REASON_FIELD_NUMBER: _builtins.int
+    DELAY_TEXT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    work_order_id: _builtins.str
+    erp_order_number: _builtins.str
+    delay_reason: _builtins.str
+    """Why, of ProductionErrorReason or MasterDataErrorReason without its prefix, e.g. "BILL_OF_MATERIALS_NOT_EFFECTIVE"."""
+    delay_text: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        work_order_id: _builtins.str = ...,
+        erp_order_number: _builtins.str = ...,
+        delay_reason: _builtins.str = ...,
+        delay_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delay_reason", b"delay_reason", "delay_text", b"delay_text", "erp_order_number", b"erp_order_number", "plant_id", b"plant_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErpOrderDelayed: _TypeAlias = ErpOrderDelayed  # noqa: Y015
+
+@_typing.final
 class PostingAcknowledged(_message.Message):
     """A change asked of an ERP or partner was made there: read back, not assumed."""
 

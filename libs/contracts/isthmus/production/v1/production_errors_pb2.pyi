@@ -61,6 +61,16 @@ class _ProductionErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     """Master data has not told us of this bill. Metadata: plant_id, bill_of_materials_id. Retry after it is recorded."""
     PRODUCTION_ERROR_REASON_ROUTING_UNKNOWN: _ProductionErrorReason.ValueType  # 31
     """Master data has not told us of this routing. Metadata: plant_id, routing_id. Retry after it is recorded."""
+    PRODUCTION_ERROR_REASON_BILL_OF_MATERIALS_NOT_EFFECTIVE: _ProductionErrorReason.ValueType  # 32
+    """The bill is not in use on the day the order is planned to start. Metadata: plant_id, bill_of_materials_id, date,
+    effective_start_date, effective_end_date, is_retired. Correct the bill's days or the order's, then retry.
+    """
+    PRODUCTION_ERROR_REASON_ROUTING_NOT_EFFECTIVE: _ProductionErrorReason.ValueType  # 33
+    """The routing is not in use on the day the order is planned to start. Metadata: plant_id, routing_id, date,
+    effective_start_date, effective_end_date, is_retired. Correct the routing's days or the order's, then retry.
+    """
+    PRODUCTION_ERROR_REASON_RESOURCE_RETIRED: _ProductionErrorReason.ValueType  # 34
+    """An operation is planned on a work centre that is offered no longer. Metadata: plant_id, resource_id. Plan it on another."""
 
 class ProductionErrorReason(_ProductionErrorReason, metaclass=_ProductionErrorReasonEnumTypeWrapper):
     """Reasons that production gives. ErrorInfo.domain is "production.isthmus"."""
@@ -104,4 +114,14 @@ PRODUCTION_ERROR_REASON_BILL_OF_MATERIALS_UNKNOWN: ProductionErrorReason.ValueTy
 """Master data has not told us of this bill. Metadata: plant_id, bill_of_materials_id. Retry after it is recorded."""
 PRODUCTION_ERROR_REASON_ROUTING_UNKNOWN: ProductionErrorReason.ValueType  # 31
 """Master data has not told us of this routing. Metadata: plant_id, routing_id. Retry after it is recorded."""
+PRODUCTION_ERROR_REASON_BILL_OF_MATERIALS_NOT_EFFECTIVE: ProductionErrorReason.ValueType  # 32
+"""The bill is not in use on the day the order is planned to start. Metadata: plant_id, bill_of_materials_id, date,
+effective_start_date, effective_end_date, is_retired. Correct the bill's days or the order's, then retry.
+"""
+PRODUCTION_ERROR_REASON_ROUTING_NOT_EFFECTIVE: ProductionErrorReason.ValueType  # 33
+"""The routing is not in use on the day the order is planned to start. Metadata: plant_id, routing_id, date,
+effective_start_date, effective_end_date, is_retired. Correct the routing's days or the order's, then retry.
+"""
+PRODUCTION_ERROR_REASON_RESOURCE_RETIRED: ProductionErrorReason.ValueType  # 34
+"""An operation is planned on a work centre that is offered no longer. Metadata: plant_id, resource_id. Plan it on another."""
 Global___ProductionErrorReason: _TypeAlias = ProductionErrorReason  # noqa: Y015

@@ -94,7 +94,8 @@ class ProductionServiceServicer:
     def ReleaseWorkOrder(self, request, context):
         """Takes an order that the ERP released. Publishes WorkOrderReleased.
         Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
-        may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+        may name no bill and no routing), BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (on the day the order is
+        planned to start, else due, else today in the plant), RESOURCE_RETIRED, QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
         OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -104,7 +105,7 @@ class ProductionServiceServicer:
     def ChangeWorkOrder(self, request, context):
         """Changes quantity or dates of an order as the ERP says. Publishes WorkOrderChanged.
         Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, QUANTITY_BELOW_CONFIRMED, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
-        STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (of a new day), STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

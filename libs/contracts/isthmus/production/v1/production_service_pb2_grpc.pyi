@@ -36,13 +36,14 @@ class ProductionServiceStub:
     ReleaseWorkOrder: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ReleaseWorkOrderRequest, _production_service_pb2.ReleaseWorkOrderResponse]
     """Takes an order that the ERP released. Publishes WorkOrderReleased.
     Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
-    may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+    may name no bill and no routing), BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (on the day the order is
+    planned to start, else due, else today in the plant), RESOURCE_RETIRED, QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
     OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     ChangeWorkOrder: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.ChangeWorkOrderRequest, _production_service_pb2.ChangeWorkOrderResponse]
     """Changes quantity or dates of an order as the ERP says. Publishes WorkOrderChanged.
     Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, QUANTITY_BELOW_CONFIRMED, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
-    STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (of a new day), STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     CancelWorkOrder: _grpc.UnaryUnaryMultiCallable[_production_service_pb2.CancelWorkOrderRequest, _production_service_pb2.CancelWorkOrderResponse]
     """Takes an order back before work began. Publishes WorkOrderCancelled.
@@ -90,13 +91,14 @@ class ProductionServiceAsyncStub(ProductionServiceStub):
     ReleaseWorkOrder: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ReleaseWorkOrderRequest, _production_service_pb2.ReleaseWorkOrderResponse]  # type: ignore[assignment]
     """Takes an order that the ERP released. Publishes WorkOrderReleased.
     Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
-    may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+    may name no bill and no routing), BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (on the day the order is
+    planned to start, else due, else today in the plant), RESOURCE_RETIRED, QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
     OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     ChangeWorkOrder: _aio.UnaryUnaryMultiCallable[_production_service_pb2.ChangeWorkOrderRequest, _production_service_pb2.ChangeWorkOrderResponse]  # type: ignore[assignment]
     """Changes quantity or dates of an order as the ERP says. Publishes WorkOrderChanged.
     Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, QUANTITY_BELOW_CONFIRMED, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
-    STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+    BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (of a new day), STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
     """
     CancelWorkOrder: _aio.UnaryUnaryMultiCallable[_production_service_pb2.CancelWorkOrderRequest, _production_service_pb2.CancelWorkOrderResponse]  # type: ignore[assignment]
     """Takes an order back before work began. Publishes WorkOrderCancelled.
@@ -147,7 +149,8 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_production_service_pb2.ReleaseWorkOrderResponse, _abc.Awaitable[_production_service_pb2.ReleaseWorkOrderResponse]]:
         """Takes an order that the ERP released. Publishes WorkOrderReleased.
         Errors: ITEM_UNKNOWN, BILL_OF_MATERIALS_UNKNOWN, ROUTING_UNKNOWN (not yet heard from master data: retry; an order
-        may name no bill and no routing), QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
+        may name no bill and no routing), BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (on the day the order is
+        planned to start, else due, else today in the plant), RESOURCE_RETIRED, QUANTITY_NOT_POSITIVE, UNIT_UNKNOWN, UNIT_MISMATCH,
         OPERATION_SEQUENCE_REPEATED, WORK_ORDER_EXISTS, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
 
@@ -159,7 +162,7 @@ class ProductionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_production_service_pb2.ChangeWorkOrderResponse, _abc.Awaitable[_production_service_pb2.ChangeWorkOrderResponse]]:
         """Changes quantity or dates of an order as the ERP says. Publishes WorkOrderChanged.
         Errors: WORK_ORDER_MISSING, WORK_ORDER_CLOSED, QUANTITY_BELOW_CONFIRMED, QUANTITY_NOT_POSITIVE, UNIT_MISMATCH,
-        STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
+        BILL_OF_MATERIALS_NOT_EFFECTIVE, ROUTING_NOT_EFFECTIVE (of a new day), STALE_ETAG, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
 
     @_abc_1.abstractmethod
