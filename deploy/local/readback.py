@@ -119,6 +119,19 @@ class Erp:
             found[delivery["number"]] = (delivery["state"] == "done", _nonzero(left))
         return found
 
+    def sales(self) -> dict[str, tuple[str, list[str]]]:
+        """By number: how far its goods are, and the orders that are made for it."""
+        found = {
+            sale["id"]: (sale["number"], sale["shipment_state"])
+            for sale in self.search("sale.sale", [], ["number", "shipment_state"])
+        }
+        lines = {f"sale.line,{line['id']}": line["sale"] for line in self.search("sale.line", [], ["sale"])}
+        orders = self.search("production", [["origin", "like", "sale.line,%"]], ["number", "origin"])
+        return {
+            number: (state, [order["number"] for order in orders if lines[order["origin"]] == sale])
+            for sale, (number, state) in found.items()
+        }
+
     def inspections(self) -> dict[str, tuple[str, int]]:
         """By our id of the inspection: its state, and how many alerts it raised."""
         found = self.search("quality.inspection", [], ["reference", "state", "alerts"])

@@ -23,6 +23,7 @@ def judge(plants: Plants, report: Report) -> None:
     complete = agree(plants, report)
     report.check("at least six orders over both plants", complete >= 6, True)
     _orders(plants, report)
+    _sales(plants, report)
     _traces(plants, report)
     _counts(plants, report)
 
@@ -106,6 +107,26 @@ def _orders(plants: Plants, report: Report) -> None:
     states = Counter(WorkOrderState.Name(o.state).removeprefix("WORK_ORDER_STATE_") for o in orders)
     report.figures["work_orders"] = dict(states)
     report.check("the order that the ERP cancelled is cancelled", states["CANCELLED"], 1)
+
+
+def _sales(plants: Plants, report: Report) -> None:
+    """What customers ordered was made for them and has left; orders say for whom they are made."""
+    with calls.stub(plants.ports, "production") as stub:
+        orders = list(calls.pages(stub.ListWorkOrders, production.ListWorkOrdersRequest(), "work_orders"))
+    said: dict[str, list[str]] = defaultdict(list)
+    for order in sorted(orders, key=lambda order: order.work_order_id):
+        if order.HasField("demand"):
+            said[f"{order.plant_id}-{order.demand.sales_order_number}"].append(order.erp_order_number)
+    erp = {f"{plant}-{number}": found for plant in plants.seeds for number, found in plants.erps[plant].sales().items()}
+    report.check(
+        "orders say for which sales they are made, as the ERPs have it", dict(said), {n: o for n, (_, o) in erp.items()}
+    )
+    report.check(
+        "what customers ordered has left for them",
+        {number: state for number, (state, _) in erp.items()},
+        dict.fromkeys(erp, "sent"),
+    )
+    report.figures["sales"] = len(erp)
 
 
 def _traces(plants: Plants, report: Report) -> None:

@@ -55,7 +55,14 @@ def _erp_order_noticed(e: Any) -> Told:
 def _released(e: Any) -> Told:
     order = e.work_order
     text = f"production took the order: {amount(order.planned_quantity)}, {len(order.operations)} operations"
-    return Told(order.work_order_id, text, [order.erp_order_number], order.item_id)
+    numbers = [order.erp_order_number]
+    if order.HasField("demand"):
+        wanted = order.demand
+        text += f", for sales order {wanted.sales_order_number}" + (
+            f" of {wanted.partner_id}" if wanted.partner_id else ""
+        )
+        numbers.append(wanted.sales_order_number)
+    return Told(order.work_order_id, text, numbers, order.item_id)
 
 
 def _changed(e: Any) -> Told:

@@ -31,6 +31,7 @@ from services.production.domain.recipe import (
 from services.production.domain.totals import Total
 from services.production.domain.work_order import (
     ComponentAllocation,
+    Demand,
     Item,
     ItemUnknown,
     Operation,
@@ -156,6 +157,7 @@ def _work_order(r: Any) -> WorkOrder:
         traceparent=r.traceparent,
         version=r.version,
         is_held=bool(r.is_held),
+        demand=Demand(r.sales_order_number, r.customer_id, _day(r.requested_date)) if r.sales_order_number else None,
     )
 
 
@@ -180,6 +182,9 @@ def _work_order_row(o: WorkOrder) -> Mapping[str, Any]:
         "traceparent": o.traceparent,
         "version": o.version,
         "is_held": o.is_held,
+        "sales_order_number": o.demand.sales_order_number if o.demand else "",
+        "customer_id": o.demand.partner_id if o.demand else "",
+        "requested_date": o.demand.requested_date.isoformat() if o.demand and o.demand.requested_date else None,
     }
 
 
@@ -187,7 +192,7 @@ WORK_ORDERS = Rows(
     table(
         "work_orders",
         "work_order_id plant_id erp_order_number item_id unit_code bill_of_materials_id routing_id "
-        "planned_start_date due_date state mes_order_number traceparent",
+        "planned_start_date due_date state mes_order_number traceparent sales_order_number customer_id requested_date",
         "planned good scrap release_time version",
         flags="is_lot_tracked is_held",
     ),

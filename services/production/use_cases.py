@@ -122,6 +122,7 @@ def _new_order(command: wire.ReleaseWorkOrder, item: Item, traceparent: str, now
         release_time=now,
         traceparent=traceparent,
         version=1,
+        demand=command.demand,
     )
 
 

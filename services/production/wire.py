@@ -50,7 +50,7 @@ from servicekit.wire import (
 from services.production.domain.confirmation import Confirmation, Consumption, Scrap
 from services.production.domain.recipe import BillOfMaterials, InUse, Resource, Routing
 from services.production.domain.totals import CONSUMPTION, LABOUR, OUTPUT, SCRAP, Total
-from services.production.domain.work_order import ComponentAllocation, Item, Operation, State, WorkOrder
+from services.production.domain.work_order import ComponentAllocation, Demand, Item, Operation, State, WorkOrder
 
 STATES = {
     State.RELEASED: work_order_pb2.WORK_ORDER_STATE_RELEASED,
@@ -90,6 +90,7 @@ class ReleaseWorkOrder:
     due_date: date | None
     operations: tuple[OrderedOperation, ...]
     components: tuple[OrderedComponent, ...]
+    demand: Demand | None = None
 
     @property
     def start_day(self) -> date | None:
@@ -196,7 +197,12 @@ def release_work_order(request: production_service_pb2.ReleaseWorkOrderRequest) 
         due_date=date_of(order, "due_date"),
         operations=tuple(OrderedOperation(o.sequence, o.description, o.work_centre_id) for o in order.operations),
         components=tuple(OrderedComponent(c.item_id, quantity_of(c.quantity), c.lot_id) for c in order.components),
+        demand=_demand(order.demand) if order.HasField("demand") else None,
     )
+
+
+def _demand(said: work_order_pb2.Demand) -> Demand:
+    return Demand(said.sales_order_number, said.partner_id, date_of(said, "requested_date"))
 
 
 def change_work_order(request: production_service_pb2.ChangeWorkOrderRequest) -> ChangeWorkOrder:
@@ -344,6 +350,7 @@ def work_order_message(
         etag=order.etag,
         is_held=order.is_held or bool(hold_reasons),
         hold_reasons=hold_reasons,
+        demand=_demand_message(order.demand) if order.demand else None,
     )
     for operation in operations:
         message.operations.add(
@@ -358,6 +365,15 @@ def work_order_message(
             item_id=component.item_id, quantity=quantity_message(component.quantity), lot_id=component.lot_id
         )
     return message
+
+
+def _demand_message(demand: Demand) -> work_order_pb2.Demand:
+    day = demand.requested_date
+    return work_order_pb2.Demand(
+        sales_order_number=demand.sales_order_number,
+        partner_id=demand.partner_id,
+        requested_date=date_message(day) if day else None,
+    )
 
 
 def confirmation_message(confirmation: Confirmation) -> confirmation_pb2.Confirmation:

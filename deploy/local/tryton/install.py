@@ -35,6 +35,8 @@ MODULES = (
     "stock_lot",
     "stock_lot_sled",
     "stock_package",
+    "stock_supply",
+    "sale_supply_production",
 )
 SEED_SOURCES = ("install.py", "seed.py")  # a change in one of them, or in its data, makes a seeded database anew
 Progress = Callable[[str], None]

@@ -13,6 +13,7 @@ class ItemSeed:
     cost: str
     is_lot_tracked: bool = False
     opening: tuple[tuple[str, str], ...] = ()  # (lot, quantity); lot "" for items without lots
+    reorder: tuple[str, str] = ("", "")  # below the first, purchasing fills up to the second; empty: nobody watches it
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,13 @@ class PlantSeed:
     operations: tuple[tuple[str, str, str, str], ...]  # name, work centre, category, cost an hour
     orders: tuple[str, ...]  # quantities of released orders
     drafts: tuple[str, ...]
-    deliveries: tuple[str, ...]  # quantities of customer deliveries that wait for production
+    deliveries: tuple[
+        str, ...
+    ] = ()  # quantities of customer deliveries that wait for production, beside those of sales
+    sales: tuple[
+        str, ...
+    ] = ()  # quantities that customers ordered: they make the first orders, and deliveries of their own
+    is_made_to_order: bool = True  # sales make the first of the orders
     modules: tuple[str, ...] = ()  # beside those that every plant's ERP has
     inspection_points: tuple[PointSeed, ...] = ()  # needs the module quality
     spare_parts: tuple[ItemSeed, ...] = ()
@@ -52,8 +59,8 @@ SEEDS = {
         product=ItemSeed("PUMP-100", "Circulation pump 100", "u", "120", is_lot_tracked=True),
         components=(
             (ItemSeed("HSG-10", "Cast housing", "u", "35", True, (("H-2401", "40"), ("H-2402", "40"))), "1"),
-            (ItemSeed("SEAL-7", "Shaft seal", "u", "4", False, (("", "500"),)), "2"),
-            (ItemSeed("GRS-1", "Bearing grease", "kg", "9", False, (("", "25"),)), "0.05"),
+            (ItemSeed("SEAL-7", "Shaft seal", "u", "4", False, (("", "500"),), ("480", "600")), "2"),
+            (ItemSeed("GRS-1", "Bearing grease", "kg", "9", False, (("", "25"),), ("5", "25")), "0.05"),
         ),
         operations=(
             ("Bore housing", "CNC-01", "Machining", "60"),
@@ -62,7 +69,7 @@ SEEDS = {
         ),
         orders=("5", "6", "4", "3", "5", "4"),
         drafts=("7", "8"),
-        deliveries=("4", "6"),
+        sales=("5", "6"),
     ),
     "brno": PlantSeed(
         plant_id="brno",
@@ -72,7 +79,7 @@ SEEDS = {
         product=ItemSeed("VALVE-20", "Ball valve DN20", "u", "38", is_lot_tracked=True),
         components=(
             (ItemSeed("BODY-20", "Forged body", "u", "11", True, (("B-7001", "60"), ("B-7002", "60"))), "1"),
-            (ItemSeed("BALL-20", "Steel ball", "u", "6", False, (("", "300"),)), "1"),
+            (ItemSeed("BALL-20", "Steel ball", "u", "6", False, (("", "300"),), ("280", "400")), "1"),
             (ItemSeed("PTFE-1", "Seat compound", "kg", "21", False, (("", "40"),)), "0.25"),
         ),
         operations=(
@@ -81,7 +88,7 @@ SEEDS = {
         ),
         orders=("6", "5", "8", "4", "3", "5"),
         drafts=("9", "7"),
-        deliveries=("5", "7"),
+        sales=("6", "5"),
     ),
     "ghent": PlantSeed(
         plant_id="ghent",
@@ -94,7 +101,7 @@ SEEDS = {
                 ItemSeed("PA-1", "Phthalic anhydride", "kg", "1.4", True, (("PA-0901", "6000"), ("PA-0902", "6000"))),
                 "0.31",
             ),
-            (ItemSeed("GLY-1", "Glycerol", "kg", "0.95", False, (("", "9000"),)), "0.22"),
+            (ItemSeed("GLY-1", "Glycerol", "kg", "0.95", False, (("", "9000"),), ("8500", "9000")), "0.22"),
             (ItemSeed("OIL-1", "Soya fatty acid", "kg", "1.1", False, (("", "15000"),)), "0.52"),
         ),
         operations=(
@@ -106,7 +113,8 @@ SEEDS = {
         ),
         orders=("1000", "1000", "1000", "1000"),
         drafts=("1500", "900"),
-        deliveries=("900", "600"),
+        sales=("900", "600"),
+        is_made_to_order=False,
         modules=("quality",),
         inspection_points=(
             PointSeed("viscosity", "Viscosity at 25 °C, mPa s", "numeric", "180", "240"),

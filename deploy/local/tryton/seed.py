@@ -50,7 +50,7 @@ def company():
     wizard.form.currency = euro
     wizard.execute("add")
     config._context = Model.get("res.user").get_preferences(True, config.context)
-    return first("company.company"), euro
+    return first("company.company")
 
 
 def party(name, code):
@@ -75,7 +75,17 @@ def gateway_user(owner):
         wanted = group.name.startswith(("Stock", "Production", "Product Admin")) or group.name == "Quality"
         if wanted and not any(word in group.name for word in ("Cancellation", "Force")):
             user.groups.append(Model.get("res.group")(group.id))
+    user.groups.append(reads("Sales orders, to read", "sale.sale"))
     user.save()
+
+
+def reads(name, model):
+    """A group that may read a model and change nothing of it."""
+    group = made("res.group", name=name)
+    access = Model.get("ir.model.access")(group=group, perm_read=True)
+    access.model = first("ir.model", ("model", "=", model)) if access._fields["model"]["type"] == "many2one" else model
+    access.save()
+    return Model.get("res.group")(group.id)
 
 
 def places():
@@ -103,7 +113,14 @@ def item(data, producible=False):
     template.list_price = Decimal(data["cost"]) * 2
     if "cost_price_method" in template._fields:
         template.cost_price_method = "fixed"
-    template.producible = producible
+    template.producible = template.salable = producible
+    template.purchasable = not producible
+    if producible:
+        template.sale_uom = unit
+        if SEED["is_made_to_order"]:
+            template.supply_on_sale = True if template._fields["supply_on_sale"]["type"] == "boolean" else "always"
+    else:
+        template.purchase_uom = unit
     if data["is_lot_tracked"]:
         template.lot_required = ["storage", "production", "customer", "supplier"]
     if "shelf_life_state" in template._fields:
@@ -112,6 +129,17 @@ def item(data, producible=False):
     product.cost_price = Decimal(data["cost"])
     template.save()
     return template.products[0]
+
+
+def reorder(product, data, warehouse):
+    """Below its minimum, purchasing is asked to fill up to the target."""
+    least, target = data["reorder"]
+    if least:
+        point = Model.get("stock.order_point")(product=product, type="purchase")
+        place = "warehouse_location" if "warehouse_location" in point._fields else "location"  # one field since 6.4
+        setattr(point, place, Model.get("stock.location")(warehouse.id))
+        point.min_quantity, point.target_quantity = float(least), float(target)
+        point.save()
 
 
 def opening(products, storage):
@@ -179,17 +207,21 @@ def control(product, owner):
     record.save()
 
 
-def order(number, quantity, product, parts, release):
+def order(number, quantity, product, parts, release, demand=None):
+    """By hand, or what a customer's order asked for: the planner adds how it is made, and releases it."""
     bom, routing, line, centres = parts
-    record = Model.get("production")()
-    record.planned_date = TODAY + dt.timedelta(days=1 + number)
+    record = demand or Model.get("production")()
     record.reference = f"PLAN-{number:03d}"
-    record.product, record.bom = product, Model.get("production.bom")(bom.id)
-    setattr(record, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
-    record.quantity = float(quantity)
+    if demand is None:
+        record.planned_date = TODAY + dt.timedelta(days=1 + number)
+        record.product, record.bom = product, Model.get("production.bom")(bom.id)
+        setattr(record, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
+        record.quantity = float(quantity)
     record.routing = Model.get("production.routing")(routing.id)
     record.work_center = Model.get("production.work.center")(line.id)
     record.save()
+    if demand is not None:
+        record.click("draft")
     if release:
         record.click("wait")
         for work in record.works:
@@ -199,34 +231,41 @@ def order(number, quantity, product, parts, release):
     return {"id": record.id, "number": record.number, "reference": record.reference, "quantity": quantity}
 
 
-def delivery(number, quantity, product, warehouse, euro, customer):
-    shipment = Model.get("stock.shipment.out")(customer=customer, planned_date=TODAY, reference=f"SO-{9000 + number}")
-    move = shipment.outgoing_moves.new()
-    move.product, move.quantity = product, float(quantity)
-    setattr(move, UNIT_FIELD, first("product.uom", ("symbol", "=", SEED["product"]["unit"])))
-    move.from_location = warehouse.output_location
-    move.to_location = first("stock.location", ("type", "=", "customer"))
-    move.unit_price, move.currency = Decimal(SEED["product"]["cost"]) * 2, euro
-    shipment.save()
-    shipment.click("wait")
-    return {"id": shipment.id, "number": shipment.number, "quantity": quantity}
+def sale(number, quantity, product, customer):
+    """A customer's order: its confirmation makes the delivery and, where it is made to order, the request to produce it."""
+    record = Model.get("sale.sale")(party=customer, reference=f"PO-{7000 + number}")
+    record.shipping_date = TODAY + dt.timedelta(days=2 + number)
+    record.invoice_method, record.shipment_method = "manual", "order"
+    line = record.lines.new()
+    line.product, line.quantity = product, float(quantity)
+    line.unit_price = Decimal(SEED["product"]["cost"]) * 2
+    record.save()
+    for step in ("quote", "confirm", "process"):
+        record.click(step)
+    (shipment,) = record.shipments
+    facts = {"id": record.id, "number": record.number, "quantity": quantity}
+    requests = [request for line in record.lines for request in line.productions]
+    return facts, requests, {"id": shipment.id, "number": shipment.number, "quantity": quantity}
 
 
 def main():
-    owner, euro = company()
+    owner = company()
     gateway_user(owner)
     warehouse, locations = places()
     product = item(SEED["product"], producible=True)
     components = [((data, quantity), item(data)) for data, quantity in SEED["components"]]
     bought = [*((data, part) for (data, _), part in components), *((data, item(data)) for data in SEED["spare_parts"])]
     opening(bought, warehouse.storage_location)
+    for data, part in bought:
+        reorder(part, data, warehouse)
     parts = recipe(product, components, owner, warehouse)
     if SEED["inspection_points"]:
         control(product, owner)
     customer = party(f"Stadtwerke {SEED['city']}", "CUST-100")
-    orders = [order(n, q, product, parts, True) for n, q in enumerate(SEED["orders"], 1)]
+    sales = [sale(n, q, product, customer) for n, q in enumerate(SEED["sales"], 1)]
+    demands = iter([request for _, requests, _ in sales for request in requests])
+    orders = [order(n, q, product, parts, True, next(demands, None)) for n, q in enumerate(SEED["orders"], 1)]
     drafts = [order(n, q, product, parts, False) for n, q in enumerate(SEED["drafts"], len(orders) + 1)]
-    deliveries = [delivery(n, q, product, warehouse, euro, customer) for n, q in enumerate(SEED["deliveries"], 1)]
     facts = {
         "plant": SEED["plant_id"],
         "series": SEED["series"],
@@ -238,7 +277,8 @@ def main():
         "products": {SEED["product"]["code"]: product.id, **{data["code"]: part.id for data, part in bought}},
         "orders": orders,
         "drafts": drafts,
-        "deliveries": deliveries,
+        "deliveries": [shipment for _, _, shipment in sales],
+        "sales": [facts for facts, _, _ in sales],
     }
     (HOME / "seed.json").touch(mode=0o600)
     (HOME / "seed.json").write_text(json.dumps(facts, indent=1))

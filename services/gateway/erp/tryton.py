@@ -18,6 +18,7 @@ from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.item_pb2 import Item
 from isthmus.masterdata.v1.routing_pb2 import Routing
 from servicekit.domain import DomainError
+from servicekit.postings import Refused
 from services.gateway.erp import tryton_words
 from services.gateway.erp.canonical import Changes, ErpOrder, ErpState, StockLine
 from services.gateway.erp.tryton_client import TrytonClient
@@ -28,6 +29,7 @@ OVERLAP = timedelta(seconds=3)  # 6.0 and 7.0 keep whole seconds; a record may c
 PAGE = 200
 STATES = {"waiting": ErpState.RELEASED, "assigned": ErpState.RELEASED, "cancelled": ErpState.CANCELLED}
 OPEN = ["waiting", "assigned"]
+SALE_LINE = "sale.line,"  # before the id, in the origin of what is produced for a sale
 STAMPS = ["write_date", "create_date"]
 ORDER_FIELDS = ("number", "state", "product", "product.code", "quantity", "planned_date", "planned_start_date", "bom")
 Watermark = Mapping[str, datetime]
@@ -104,7 +106,7 @@ class TrytonReader:
 
     async def _orders(self, numbers: Sequence[int]) -> list[ErpOrder]:
         unit = self._client.dialect.unit
-        fields = [*ORDER_FIELDS, f"{unit}.symbol", "routing", "inputs", "works"]
+        fields = [*ORDER_FIELDS, f"{unit}.symbol", "routing", "inputs", "works", "origin"]
         found = await self.read("production", numbers, fields)
         # A draft of 8.x has no number; an order without a bill is not one for a plant.
         records = [record for record in found if record["number"] and record["bom"]]
@@ -115,10 +117,13 @@ class TrytonReader:
         released = [record for record in records if STATES.get(record["state"]) is ErpState.RELEASED]
         products = {r["product"] for r in released} | {moves[n]["product"] for n in flat(released, "inputs")}
         master = await self.master_data(products, ids_of(released, "bom"), ids_of(released, "routing"))
+        sold = await self._sold(released)
         orders = []
         for record in records:
             try:
-                orders.append(self._order(record, moves, works, master))
+                order = self._order(record, moves, works, master)
+                tryton_words.demand(order.work_order, sold.get(record["origin"] or ""))
+                orders.append(order)
             except (DomainError, ArithmeticError) as fault:
                 # One order that can't be said in canonical words must not hide the others.
                 log.error("ERP order is unreadable", plant_id=self._plant_id, number=record["number"], fault=str(fault))
@@ -136,6 +141,19 @@ class TrytonReader:
         products = sorted({record["product"], *(move["product"] for move in inputs)})
         items = [master.item(number) for number in products]
         return ErpOrder(said, state, items, master.bill(record["bom"]), master.routing(record["routing"], said.item_id))
+
+    async def _sold(self, records: Iterable[Record]) -> dict[str, Record]:
+        """The lines of sales that productions were made for, by their origin. Whose user may read no sales has none."""
+        origins = {record["origin"] for record in records if (record["origin"] or "").startswith(SALE_LINE)}
+        numbers = sorted(int(origin.removeprefix(SALE_LINE)) for origin in origins)
+        try:
+            lines = await self.read("sale.line", numbers, ["sale", "shipping_date"])
+            sales = await self.read("sale.sale", ids_of(lines, "sale"), ["number", "party.code"])
+        except Refused as refused:
+            log.warning("sales are not readable", plant_id=self._plant_id, fault=str(refused))
+            return {}
+        by_sale = by_id(sales)
+        return {f"{SALE_LINE}{line['id']}": {**by_sale[line["sale"]], "day": line["shipping_date"]} for line in lines}
 
     async def master_data(
         self, products: Iterable[int], bills_of: Sequence[int], routings_of: Sequence[int]

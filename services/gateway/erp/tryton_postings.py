@@ -147,10 +147,34 @@ class ShipsDelivery(Tryton):
 
     async def _take_lots(self, delivery: dict[str, Any], payload: ShipDelivery) -> None:
         number = delivery["id"]
+        if order := await self._being_made(delivery):
+            raise NotYet(
+                f"delivery {payload.erp_delivery_number} is of a sale that order {order} is made for: not done yet"
+            )
         moves = await self.moves(delivery["inventory_moves"])
         if delivery["state"] != "waiting" or any(move["state"] != "draft" for move in moves):
             await self.press(self.MODEL, "wait", number)  # makes the picking moves anew
             delivery = await self.read_one(self.MODEL, number, self.FIELDS)
+        await self._shape(delivery, payload)
+        short = await self.short_lots(_left(payload), delivery["warehouse_storage"])
+        if not short:
+            await self.press(self.MODEL, "assign_try", number)
+        if await self.state(self.MODEL, number) != "assigned":
+            raise NotYet(
+                f"the lots of delivery {payload.erp_delivery_number} are not all in the ERP's stock. {short}".strip()
+            )
+
+    async def _being_made(self, delivery: dict[str, Any]) -> str:
+        """Number of an order that is made for this delivery's sale and is not done: until it is, the ERP makes and assigns the
+        picking moves itself, also while we would shape them. Empty: none is."""
+        outgoing = await self.moves(delivery["outgoing_moves"], "origin")
+        origins = sorted({str(move["origin"]) for move in outgoing if move["origin"]})
+        made_for = [["origin", "in", origins], ["state", "not in", ["done", "cancelled"]]]
+        order = await self.one("production", made_for, ["number"]) if origins else None
+        return str(order["number"] or order["id"]) if order else ""
+
+    async def _shape(self, delivery: dict[str, Any], payload: ShipDelivery) -> None:
+        number = delivery["id"]
         outgoing = await self.moves(delivery["outgoing_moves"])
         lines = {move["product."]["code"]: move["id"] for move in outgoing}
         if unasked := {want.item_id for want in _left(payload)} - lines.keys():
@@ -166,13 +190,6 @@ class ShipsDelivery(Tryton):
             picking = await self.moves(delivery["inventory_moves"])
             of_item = [move["id"] for move in picking if move["product."]["code"] == item_id]
             await self.shape_moves(of_item, [want for want in _left(payload) if want.item_id == item_id], base)
-        short = await self.short_lots(_left(payload), delivery["warehouse_storage"])
-        if not short:
-            await self.press(self.MODEL, "assign_try", number)
-        if await self.state(self.MODEL, number) != "assigned":
-            raise NotYet(
-                f"the lots of delivery {payload.erp_delivery_number} are not all in the ERP's stock. {short}".strip()
-            )
 
 
 def _left(payload: ShipDelivery) -> list[Want]:

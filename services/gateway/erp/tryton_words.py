@@ -74,6 +74,16 @@ def work_order(plant_id: str, record: Record, moves: Iterable[Record], works: It
     return order
 
 
+def demand(order: WorkOrder, sold: Record | None) -> None:
+    """What the sale that a production was made for adds to its order; None: it was made for none."""
+    if sold is None:
+        return
+    order.demand.sales_order_number = sold["number"]
+    order.demand.partner_id = (sold["party."] or {}).get("code") or ""
+    if isinstance(sold["day"], date):
+        order.demand.requested_date.CopyFrom(date_message(sold["day"]))
+
+
 def item(record: Record) -> Item:
     """A product as a canonical item."""
     return Item(

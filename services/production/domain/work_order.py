@@ -128,6 +128,15 @@ class ComponentAllocation:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """The customer's order that a work order is made for."""
+
+    sales_order_number: str
+    partner_id: str
+    requested_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkOrder:
     """`good` counts at the last operation, `scrap` at all of them."""
 
@@ -149,6 +158,7 @@ class WorkOrder:
     traceparent: str
     version: int
     is_held: bool = False  # as it was told last
+    demand: Demand | None = None  # None: made to stock, or nobody can tell
 
     @property
     def start_day(self) -> date | None:

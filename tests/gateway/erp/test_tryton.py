@@ -81,9 +81,38 @@ async def test_the_first_look_brings_every_open_order_and_delivery_and_no_draft(
     assert {s.erp_delivery_number for s in changes.shipments} == {delivery["number"] for delivery in open_now}
     shipment = next(s for s in changes.shipments if s.erp_delivery_number == erp.seed["deliveries"][0]["number"])
     assert [(line.item_id, line.quantity.value) for line in shipment.lines] == [
-        (SEEDS[erp.plant_id].product.code, SEEDS[erp.plant_id].deliveries[0])
+        (SEEDS[erp.plant_id].product.code, SEEDS[erp.plant_id].sales[0])
     ]
     assert shipment.customer_name.startswith("Stadtwerke")
+
+
+async def test_an_order_says_for_which_sale_it_is_made_and_one_made_to_stock_says_none(
+    erp: ErpServer, planner: TrytonUser, reader: TrytonReader
+) -> None:
+    number, order = planner.sold("3")
+    seen = await reader.order(str(planner.read("production", order, "number")["number"]))
+    assert seen is not None
+    demand = seen.work_order.demand
+    assert (demand.sales_order_number, demand.partner_id) == (number, "CUST-100")
+    assert demand.HasField("requested_date")
+    assert seen.work_order.planned_quantity.value == "3"
+    _, plain = planner.released_order("2")
+    to_stock = await reader.order(plain)
+    assert to_stock is not None
+    assert not to_stock.work_order.HasField("demand")
+
+
+async def test_orders_are_read_also_by_a_user_who_may_read_no_sales(
+    planner: TrytonUser, erp: ErpServer, reader: TrytonReader
+) -> None:
+    (access,) = planner.search("ir.model.access", [["group.name", "=", "Sales orders, to read"]], "perm_read")
+    planner.call("ir.model.access", "write", [access["id"]], {"perm_read": False})
+    try:
+        seen = await reader.order(erp.seed["orders"][0]["number"])
+    finally:
+        planner.call("ir.model.access", "write", [access["id"]], {"perm_read": True})
+    assert seen is not None
+    assert not seen.work_order.HasField("demand")
 
 
 async def test_a_change_of_quantity_and_date_is_seen_and_the_watermark_is_the_erps(

@@ -12,7 +12,7 @@ from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_client import TrytonClient
 from tests.gateway.erp.conftest import ErpServer
 from tests.gateway.erp.machine import complete, fresh_lot, post
-from tests.gateway.erp.payloads import correction, shipping, totals, used_for
+from tests.gateway.erp.payloads import completion, correction, shipping, totals, used_for
 from tests.gateway.erp.user import TrytonUser
 
 pytestmark = pytest.mark.flow
@@ -124,6 +124,25 @@ async def test_lots_that_are_not_there_yet_are_waited_for(
             await kinds["ship_delivery"].draft(posting)
     planner.count(item, lot, "2")
     await post(kinds["ship_delivery"], posting)
+
+
+async def test_a_delivery_of_a_sale_waits_for_its_production_and_its_picking_moves_are_not_touched_before(
+    erp: ErpServer, planner: TrytonUser, kinds: dict[str, PostingKind], item: str
+) -> None:
+    lot = fresh_lot()
+    sale, order = planner.sold("2")
+    (sold,) = planner.search("sale.sale", [["number", "=", sale]], "shipments")
+    shipment = planner.read("stock.shipment.out", sold["shipments"][0], "number", "inventory_moves")
+    posting = shipping(erp.plant_id, shipment["number"], {lot: "2"})
+    with pytest.raises(NotYet, match="made for"):
+        await kinds["ship_delivery"].draft(posting)
+    after = planner.read("stock.shipment.out", shipment["id"], "inventory_moves")["inventory_moves"]
+    assert after == shipment["inventory_moves"]
+    said = totals(erp.plant_id, {lot: "2"}, used_for(erp.plant_id, "2"))
+    number = str(planner.read("production", order, "number")["number"])
+    await post(kinds["complete_work_order"], completion(erp.plant_id, number, said))
+    await post(kinds["ship_delivery"], posting)
+    assert planner.state("stock.shipment.out", shipment["id"]) == "done"
 
 
 async def test_a_delivery_that_a_user_picked_with_another_lot_is_refused(

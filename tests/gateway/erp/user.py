@@ -125,12 +125,35 @@ class TrytonUser:
         return number, str(self.read("production", number, "number")["number"])
 
     def delivery(self, quantity: str) -> tuple[int, str]:
-        """Id and number of a new waiting delivery."""
-        (number,) = self.call("stock.shipment.out", "copy", [self.seed["deliveries"][0]["id"]], {})
-        record = self.read("stock.shipment.out", number, "outgoing_moves")
-        self.call("stock.move", "write", record["outgoing_moves"], {"quantity": Decimal(quantity)})
-        self.call("stock.shipment.out", "wait", [number])
+        """Id and number of a new waiting delivery: of a sale that is served from stock."""
+        template = self.read("product.product", self.seed["products"][self.seed["item"]], "template")["template"]
+        rule = self.read("product.template", template, "supply_on_sale")
+        self.call("product.template", "write", [template], {"supply_on_sale": None if self.is_new else False})
+        try:
+            sale = self._sale(quantity)
+        finally:
+            self.call("product.template", "write", [template], {"supply_on_sale": rule["supply_on_sale"]})
+        (number,) = self.read("sale.sale", sale, "shipments")["shipments"]
         return int(number), str(self.read("stock.shipment.out", number, "number")["number"])
+
+    def sold(self, quantity: str) -> tuple[str, int]:
+        """Number of a new sale, and the production that it asks for, released by the planner."""
+        sale = self._sale(quantity)
+        (wanted,) = self.search("production", [["origin.sale", "=", sale, "sale.line"]], "state")
+        seeded = self.read("production", self.seed["drafts"][0]["id"], "routing", "work_center")
+        self.call("production", "write", [wanted["id"]], {name: seeded[name] for name in ("routing", "work_center")})
+        for step in ("draft", RELEASED_BY):
+            self.call("production", step, [wanted["id"]])
+        return str(self.read("sale.sale", sale, "number")["number"]), int(wanted["id"])
+
+    def _sale(self, quantity: str) -> int:
+        """A copy of the seeded sale with another quantity, confirmed."""
+        (sale,) = self.call("sale.sale", "copy", [self.seed["sales"][0]["id"]], {})
+        lines = self.read("sale.sale", sale, "lines")["lines"]
+        self.call("sale.line", "write", lines, {"quantity": Decimal(quantity)})
+        for step in ("quote", "confirm", "process"):
+            self.call("sale.sale", step, [sale])
+        return int(sale)
 
     def count(self, item_id: str, lot_id: str, quantity: str) -> None:
         """A stock taking: so much is there now."""

@@ -28,7 +28,7 @@ from google.type import date_pb2 as google_dot_type_dot_date__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&isthmus/production/v1/work_order.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a isthmus/common/v1/quantity.proto\"\xb3\x06\n\tWorkOrder\x12\x1e\n\rwork_order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18`\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x37\n\x10\x65rp_order_number\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18>2\x12^[A-Za-z0-9._/-]+$\x12\x1a\n\x07item_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12=\n\x10planned_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12&\n\x14\x62ill_of_materials_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1c\n\nrouting_id\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12-\n\x12planned_start_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x64ue_date\x18\t \x01(\x0b\x32\x11.google.type.Date\x12\x41\n\noperations\x18\n \x03(\x0b\x32 .isthmus.production.v1.OperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12I\n\ncomponents\x18\x0b \x03(\x0b\x32*.isthmus.production.v1.ComponentAllocationB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x34\n\x05state\x18\x0c \x01(\x0e\x32%.isthmus.production.v1.WorkOrderState\x12\x32\n\rgood_quantity\x18\r \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\x0escrap_quantity\x18\x0e \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x18\n\x10mes_order_number\x18\x0f \x01(\t\x12\x30\n\x0crelease_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x11 \x01(\t\x12\x0f\n\x07is_held\x18\x12 \x01(\x08\x12\x14\n\x0chold_reasons\x18\x13 \x03(\t\"\xcf\x01\n\tOperation\x12\x19\n\x08sequence\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1f\n\x0ework_centre_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x32\n\rgood_quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\x0escrap_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"\x81\x01\n\x13\x43omponentAllocation\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x06lot_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@*\xef\x01\n\x0eWorkOrderState\x12 \n\x1cWORK_ORDER_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19WORK_ORDER_STATE_RELEASED\x10\x01\x12\x1f\n\x1bWORK_ORDER_STATE_DISPATCHED\x10\x02\x12\x1c\n\x18WORK_ORDER_STATE_RUNNING\x10\x03\x12\x1e\n\x1aWORK_ORDER_STATE_COMPLETED\x10\x04\x12\x1e\n\x1aWORK_ORDER_STATE_CANCELLED\x10\x05\x12\x1d\n\x19WORK_ORDER_STATE_DECLINED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&isthmus/production/v1/work_order.proto\x12\x15isthmus.production.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16google/type/date.proto\x1a isthmus/common/v1/quantity.proto\"\xe2\x06\n\tWorkOrder\x12\x1e\n\rwork_order_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18`\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x37\n\x10\x65rp_order_number\x18\x03 \x01(\tB\x1d\xbaH\x1ar\x18\x10\x01\x18>2\x12^[A-Za-z0-9._/-]+$\x12\x1a\n\x07item_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12=\n\x10planned_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12&\n\x14\x62ill_of_materials_id\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1c\n\nrouting_id\x18\x07 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12-\n\x12planned_start_date\x18\x08 \x01(\x0b\x32\x11.google.type.Date\x12#\n\x08\x64ue_date\x18\t \x01(\x0b\x32\x11.google.type.Date\x12\x41\n\noperations\x18\n \x03(\x0b\x32 .isthmus.production.v1.OperationB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xc8\x01\x12I\n\ncomponents\x18\x0b \x03(\x0b\x32*.isthmus.production.v1.ComponentAllocationB\t\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12\x34\n\x05state\x18\x0c \x01(\x0e\x32%.isthmus.production.v1.WorkOrderState\x12\x32\n\rgood_quantity\x18\r \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\x0escrap_quantity\x18\x0e \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x18\n\x10mes_order_number\x18\x0f \x01(\t\x12\x30\n\x0crelease_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x11 \x01(\t\x12\x0f\n\x07is_held\x18\x12 \x01(\x08\x12\x14\n\x0chold_reasons\x18\x13 \x03(\t\x12-\n\x06\x64\x65mand\x18\x14 \x01(\x0b\x32\x1d.isthmus.production.v1.Demand\"w\n\x06\x44\x65mand\x12%\n\x12sales_order_number\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18>\x12\x1b\n\npartner_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12)\n\x0erequested_date\x18\x03 \x01(\x0b\x32\x11.google.type.Date\"\xcf\x01\n\tOperation\x12\x19\n\x08sequence\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\x1d\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1f\n\x0ework_centre_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x32\n\rgood_quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\x0escrap_quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"\x81\x01\n\x13\x43omponentAllocation\x12\x1a\n\x07item_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x17\n\x06lot_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@*\xef\x01\n\x0eWorkOrderState\x12 \n\x1cWORK_ORDER_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19WORK_ORDER_STATE_RELEASED\x10\x01\x12\x1f\n\x1bWORK_ORDER_STATE_DISPATCHED\x10\x02\x12\x1c\n\x18WORK_ORDER_STATE_RUNNING\x10\x03\x12\x1e\n\x1aWORK_ORDER_STATE_COMPLETED\x10\x04\x12\x1e\n\x1aWORK_ORDER_STATE_CANCELLED\x10\x05\x12\x1d\n\x19WORK_ORDER_STATE_DECLINED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,6 +53,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WORKORDER'].fields_by_name['operations']._serialized_options = b'\272H\010\222\001\005\010\001\020\310\001'
   _globals['_WORKORDER'].fields_by_name['components']._loaded_options = None
   _globals['_WORKORDER'].fields_by_name['components']._serialized_options = b'\272H\006\222\001\003\020\364\003'
+  _globals['_DEMAND'].fields_by_name['sales_order_number']._loaded_options = None
+  _globals['_DEMAND'].fields_by_name['sales_order_number']._serialized_options = b'\272H\006r\004\020\001\030>'
+  _globals['_DEMAND'].fields_by_name['partner_id']._loaded_options = None
+  _globals['_DEMAND'].fields_by_name['partner_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_OPERATION'].fields_by_name['sequence']._loaded_options = None
   _globals['_OPERATION'].fields_by_name['sequence']._serialized_options = b'\272H\004\032\002 \000'
   _globals['_OPERATION'].fields_by_name['description']._loaded_options = None
@@ -65,12 +69,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPONENTALLOCATION'].fields_by_name['quantity']._serialized_options = b'\272H\003\310\001\001'
   _globals['_COMPONENTALLOCATION'].fields_by_name['lot_id']._loaded_options = None
   _globals['_COMPONENTALLOCATION'].fields_by_name['lot_id']._serialized_options = b'\272H\004r\002\030@'
-  _globals['_WORKORDERSTATE']._serialized_start=1350
-  _globals['_WORKORDERSTATE']._serialized_end=1589
+  _globals['_WORKORDERSTATE']._serialized_start=1518
+  _globals['_WORKORDERSTATE']._serialized_end=1757
   _globals['_WORKORDER']._serialized_start=186
-  _globals['_WORKORDER']._serialized_end=1005
-  _globals['_OPERATION']._serialized_start=1008
-  _globals['_OPERATION']._serialized_end=1215
-  _globals['_COMPONENTALLOCATION']._serialized_start=1218
-  _globals['_COMPONENTALLOCATION']._serialized_end=1347
+  _globals['_WORKORDER']._serialized_end=1052
+  _globals['_DEMAND']._serialized_start=1054
+  _globals['_DEMAND']._serialized_end=1173
+  _globals['_OPERATION']._serialized_start=1176
+  _globals['_OPERATION']._serialized_end=1383
+  _globals['_COMPONENTALLOCATION']._serialized_start=1386
+  _globals['_COMPONENTALLOCATION']._serialized_end=1515
 # @@protoc_insertion_point(module_scope)

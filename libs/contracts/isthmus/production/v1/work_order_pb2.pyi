@@ -85,6 +85,7 @@ class WorkOrder(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IS_HELD_FIELD_NUMBER: _builtins.int
     HOLD_REASONS_FIELD_NUMBER: _builtins.int
+    DEMAND_FIELD_NUMBER: _builtins.int
     work_order_id: _builtins.str
     """"<plant>-<erp order number>"; set by us on release."""
     plant_id: _builtins.str
@@ -133,6 +134,10 @@ class WorkOrder(_message.Message):
     def hold_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Set by us: which lines are blocked, by what and since when, in plant words."""
 
+    @_builtins.property
+    def demand(self) -> Global___Demand:
+        """The customer's order that it is made for; absent: it is made to stock, or nobody can tell."""
+
     def __init__(
         self,
         *,
@@ -155,14 +160,47 @@ class WorkOrder(_message.Message):
         etag: _builtins.str = ...,
         is_held: _builtins.bool = ...,
         hold_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        demand: Global___Demand | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_date", b"due_date", "good_quantity", b"good_quantity", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "release_time", b"release_time", "scrap_quantity", b"scrap_quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["demand", b"demand", "due_date", b"due_date", "good_quantity", b"good_quantity", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "release_time", b"release_time", "scrap_quantity", b"scrap_quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "due_date", b"due_date", "erp_order_number", b"erp_order_number", "etag", b"etag", "good_quantity", b"good_quantity", "hold_reasons", b"hold_reasons", "is_held", b"is_held", "item_id", b"item_id", "mes_order_number", b"mes_order_number", "operations", b"operations", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "plant_id", b"plant_id", "release_time", b"release_time", "routing_id", b"routing_id", "scrap_quantity", b"scrap_quantity", "state", b"state", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bill_of_materials_id", b"bill_of_materials_id", "components", b"components", "demand", b"demand", "due_date", b"due_date", "erp_order_number", b"erp_order_number", "etag", b"etag", "good_quantity", b"good_quantity", "hold_reasons", b"hold_reasons", "is_held", b"is_held", "item_id", b"item_id", "mes_order_number", b"mes_order_number", "operations", b"operations", "planned_quantity", b"planned_quantity", "planned_start_date", b"planned_start_date", "plant_id", b"plant_id", "release_time", b"release_time", "routing_id", b"routing_id", "scrap_quantity", b"scrap_quantity", "state", b"state", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkOrder: _TypeAlias = WorkOrder  # noqa: Y015
+
+@_typing.final
+class Demand(_message.Message):
+    """A customer's order that makes work: what a work order is made for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SALES_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
+    PARTNER_ID_FIELD_NUMBER: _builtins.int
+    REQUESTED_DATE_FIELD_NUMBER: _builtins.int
+    sales_order_number: _builtins.str
+    """Number of the sales order in the ERP."""
+    partner_id: _builtins.str
+    """The customer, as master data names the partner. Empty: the ERP names none."""
+    @_builtins.property
+    def requested_date(self) -> _date_pb2.Date:
+        """Plant calendar day on which the customer's goods are to leave. Absent: not said."""
+
+    def __init__(
+        self,
+        *,
+        sales_order_number: _builtins.str = ...,
+        partner_id: _builtins.str = ...,
+        requested_date: _date_pb2.Date | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["requested_date", b"requested_date"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "requested_date", b"requested_date", "sales_order_number", b"sales_order_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Demand: _TypeAlias = Demand  # noqa: Y015
 
 @_typing.final
 class Operation(_message.Message):
