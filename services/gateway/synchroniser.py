@@ -56,6 +56,7 @@ KINDS = (  # items before what refers to them
     Kind(ownership_pb2.ENTITY_TYPE_ROUTING, "routing", "Routing", "routing_id"),
     Kind(ownership_pb2.ENTITY_TYPE_PARTNER, "partner", "Partner", "partner_id"),
     Kind(ownership_pb2.ENTITY_TYPE_RESOURCE, "resource", "Resource", "resource_id"),
+    Kind(ownership_pb2.ENTITY_TYPE_INVENTORY_POLICY, "inventory_policy", "InventoryPolicy", "item_id"),
 )
 
 
@@ -201,5 +202,6 @@ class Synchroniser:
 
 
 def _by_kind(catalogue: Catalogue) -> Iterator[tuple[Kind, Mapping[str, MasterRecord | None]]]:
-    recipes = catalogue.bills_of_materials, catalogue.routings
-    yield from zip(KINDS, (catalogue.items, *recipes, catalogue.partners, catalogue.resources), strict=True)
+    made = catalogue.bills_of_materials, catalogue.routings
+    rest = catalogue.partners, catalogue.resources, catalogue.policies
+    yield from zip(KINDS, (catalogue.items, *made, *rest), strict=True)

@@ -14,6 +14,7 @@ from services.master_data.domain.unit_conversion import UnitConversionUnknown, p
 from services.master_data.store import (
     BILLS_OF_MATERIALS,
     FOREIGN_IDS,
+    INVENTORY_POLICIES,
     ITEMS,
     OWNERSHIP_REFUSALS,
     OWNERSHIP_RULES,
@@ -91,6 +92,19 @@ def get_resource(tx: Tx, request: messages.GetResourceRequest) -> messages.GetRe
 def list_resources(tx: Tx, request: messages.ListResourcesRequest) -> messages.ListResourcesResponse:
     resources, token = _page(tx, RESOURCES, request)
     return messages.ListResourcesResponse(resources=map(wire.resource_message, resources), next_page_token=token)
+
+
+def get_inventory_policy(tx: Tx, request: messages.GetInventoryPolicyRequest) -> messages.GetInventoryPolicyResponse:
+    policy = INVENTORY_POLICIES.require(tx, request.plant_id, request.item_id)
+    return messages.GetInventoryPolicyResponse(inventory_policy=wire.inventory_policy_message(policy))
+
+
+def list_inventory_policies(
+    tx: Tx, request: messages.ListInventoryPoliciesRequest
+) -> messages.ListInventoryPoliciesResponse:
+    policies, token = _page(tx, INVENTORY_POLICIES, request)
+    said = map(wire.inventory_policy_message, policies)
+    return messages.ListInventoryPoliciesResponse(inventory_policies=said, next_page_token=token)
 
 
 def list_ownership_rules(tx: Tx, request: messages.ListOwnershipRulesRequest) -> messages.ListOwnershipRulesResponse:

@@ -9,7 +9,15 @@ from servicekit.restate import Restates
 from servicekit.use_case import Fact
 from services.master_data import wire
 from services.master_data.domain.unit_conversion import UnitConversion
-from services.master_data.store import BILLS_OF_MATERIALS, ITEMS, PARTNERS, RESOURCES, ROUTINGS, UNIT_CONVERSIONS
+from services.master_data.store import (
+    BILLS_OF_MATERIALS,
+    INVENTORY_POLICIES,
+    ITEMS,
+    PARTNERS,
+    RESOURCES,
+    ROUTINGS,
+    UNIT_CONVERSIONS,
+)
 
 
 def entity(_tx: Tx, entity: wire.Entity, now: datetime) -> Fact:
@@ -26,5 +34,6 @@ RESTATES = (
     Restates(ROUTINGS, entity),
     Restates(PARTNERS, entity),
     Restates(RESOURCES, entity),
+    Restates(INVENTORY_POLICIES, entity),
     Restates(UNIT_CONVERSIONS, unit_conversion),
 )

@@ -30,6 +30,9 @@ class MasterDataService(MasterDataServiceServicer):
     async def RecordResource(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.record_resource, wire.record_resource(request))
 
+    async def RecordInventoryPolicy(self, request: Any, context: Any) -> Any:
+        return await self._door.run(use_cases.record_inventory_policy, wire.record_inventory_policy(request))
+
     async def RecordOwnershipRule(self, request: Any, context: Any) -> Any:
         return await self._door.run(use_cases.record_ownership_rule, wire.record_ownership_rule(request))
 
@@ -68,6 +71,12 @@ class MasterDataService(MasterDataServiceServicer):
 
     async def ListResources(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_resources(tx, request))
+
+    async def GetInventoryPolicy(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.get_inventory_policy(tx, request))
+
+    async def ListInventoryPolicies(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_inventory_policies(tx, request))
 
     async def ListOwnershipRules(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_ownership_rules(tx, request))

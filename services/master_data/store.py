@@ -13,6 +13,7 @@ from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.master_data.domain.foreign_id import ForeignId, ForeignIdMissing
+from services.master_data.domain.inventory_policy import InventoryPolicy, InventoryPolicyMissing
 from services.master_data.domain.item import Item, ItemMissing
 from services.master_data.domain.ownership import OwnershipRefusal, OwnershipRefusalMissing, OwnershipRule, State
 from services.master_data.domain.partner import Partner, PartnerMissing
@@ -63,6 +64,36 @@ PARTNERS = Rows(
     ),
     to_row=asdict,
     missing=PartnerMissing,
+)
+
+
+def _inventory_policy(r: Any) -> InventoryPolicy:
+    safety, reorder, target = (
+        None if level is None else Quantity(unscaled(level), r.unit_code)
+        for level in (r.safety_stock, r.reorder_point, r.target_stock)
+    )
+    return InventoryPolicy(r.plant_id, r.item_id, safety, reorder, target, r.version, bool(r.is_retired))
+
+
+def _inventory_policy_row(p: InventoryPolicy) -> dict[str, object]:
+    units = [level.unit_code for level in p.levels().values() if level is not None]
+    levels = {name: None if level is None else scaled(level.value) for name, level in p.levels().items()}
+    names = {"plant_id": p.plant_id, "item_id": p.item_id, "unit_code": units[0] if units else ""}
+    return {**names, **levels, "version": p.version, "is_retired": p.is_retired}
+
+
+INVENTORY_POLICIES = Rows(
+    table(
+        "inventory_policies",
+        "plant_id item_id unit_code",
+        "safety_stock reorder_point target_stock version",
+        flags="is_retired",
+    ),
+    InventoryPolicy,
+    key=("plant_id", "item_id"),
+    from_row=_inventory_policy,
+    to_row=_inventory_policy_row,
+    missing=InventoryPolicyMissing,
 )
 
 RESOURCES = Rows(
@@ -236,6 +267,7 @@ STORE = Store(
         ROUTINGS,
         PARTNERS,
         RESOURCES,
+        INVENTORY_POLICIES,
         OWNERSHIP_RULES,
         OWNERSHIP_REFUSALS,
         FOREIGN_IDS,

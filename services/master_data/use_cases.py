@@ -17,6 +17,7 @@ from services.master_data.domain.ownership import SHAPES, WHOLE, EntityType, Own
 from services.master_data.store import (
     BILLS_OF_MATERIALS,
     FOREIGN_IDS,
+    INVENTORY_POLICIES,
     ITEMS,
     OWNERSHIP_REFUSALS,
     OWNERSHIP_RULES,
@@ -32,6 +33,7 @@ ENTITIES: Mapping[EntityType, Rows[Any]] = {
     EntityType.ROUTING: ROUTINGS,
     EntityType.PARTNER: PARTNERS,
     EntityType.RESOURCE: RESOURCES,
+    EntityType.INVENTORY_POLICY: INVENTORY_POLICIES,
 }
 NO_LONGER = "no longer refused: what the source system offers was taken, or is what is kept"
 
@@ -153,6 +155,10 @@ def _offer_resource(c: wire.RecordResource) -> Offer:
     return Offer(EntityType.RESOURCE, c.resource.plant_id, c.resource.resource_id, c.resource, c.business_key)
 
 
+def _offer_policy(c: wire.RecordInventoryPolicy) -> Offer:
+    return Offer(EntityType.INVENTORY_POLICY, c.policy.plant_id, c.policy.item_id, c.policy, c.business_key)
+
+
 # --- items, bills of materials and routings
 
 
@@ -251,6 +257,25 @@ record_resource = UseCase(
     decide=decide_resource,
     fingerprint=Fingerprint.of("resource"),
     answers=messages.RecordResourceResponse,
+)
+
+
+def decide_inventory_policy(seen: Seen, command: wire.RecordInventoryPolicy, now: datetime) -> Decision:
+    """Record how much of an item a plant wants to have, and say so if anything differs."""
+    item = seen.one(ITEMS.shared(command.policy.plant_id, command.policy.item_id))
+    command.policy.require_in(item.unit_code)
+    taken = _take(seen, _offer_policy(command), now)
+    policy = wire.inventory_policy_message(taken.entity) if taken.entity is not None else None
+    answer = messages.RecordInventoryPolicyResponse(inventory_policy=policy, **taken.told())
+    return Decision(changed=taken.changed, facts=taken.facts, answer=answer)
+
+
+record_inventory_policy = UseCase(
+    name="record_inventory_policy",
+    loads=lambda c, seen: [ITEMS.shared(c.policy.plant_id, c.policy.item_id), *_offer_policy(c).loads()],
+    decide=decide_inventory_policy,
+    fingerprint=Fingerprint.of("policy"),
+    answers=messages.RecordInventoryPolicyResponse,
 )
 
 

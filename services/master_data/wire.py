@@ -10,6 +10,7 @@ from typing import Any
 from isthmus.masterdata.v1 import (
     bill_of_materials_pb2,
     foreign_id_pb2,
+    inventory_policy_pb2,
     item_pb2,
     masterdata_events_pb2,
     masterdata_service_pb2,
@@ -32,6 +33,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.master_data.domain.foreign_id import ForeignId
+from services.master_data.domain.inventory_policy import InventoryPolicy
 from services.master_data.domain.item import Item
 from services.master_data.domain.ownership import EntityType, OwnershipRefusal, OwnershipRule, State
 from services.master_data.domain.partner import Partner
@@ -39,7 +41,7 @@ from services.master_data.domain.recipe import BillOfMaterials, Component, Routi
 from services.master_data.domain.resource import Resource
 from services.master_data.domain.unit_conversion import UnitConversion
 
-Entity = Item | BillOfMaterials | Routing | Partner | Resource
+Entity = Item | BillOfMaterials | Routing | Partner | Resource | InventoryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,12 @@ class RecordRouting:
 class RecordPartner:
     business_key: BusinessKey
     partner: Partner
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInventoryPolicy:
+    business_key: BusinessKey
+    policy: InventoryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,7 @@ ENTITY_TYPES = {
     EntityType.ROUTING: ownership_pb2.ENTITY_TYPE_ROUTING,
     EntityType.PARTNER: ownership_pb2.ENTITY_TYPE_PARTNER,
     EntityType.RESOURCE: ownership_pb2.ENTITY_TYPE_RESOURCE,
+    EntityType.INVENTORY_POLICY: ownership_pb2.ENTITY_TYPE_INVENTORY_POLICY,
 }
 ENTITY_TYPE_OF = {number: entity_type.value for entity_type, number in ENTITY_TYPES.items()}
 STATES = {
@@ -210,6 +219,22 @@ def record_resource(request: masterdata_service_pb2.RecordResourceRequest) -> Re
     words = said.resource_id, said.name, said.category, said.parent_resource_id
     resource = Resource(request.plant_id, *words, is_retired=said.is_retired)
     return RecordResource(key_of_message(request.business_key), resource)
+
+
+def record_inventory_policy(request: masterdata_service_pb2.RecordInventoryPolicyRequest) -> RecordInventoryPolicy:
+    said = request.inventory_policy
+    safety = quantity_of(said.safety_stock) if said.HasField("safety_stock") else None
+    reorder = quantity_of(said.reorder_point) if said.HasField("reorder_point") else None
+    target = quantity_of(said.target_stock) if said.HasField("target_stock") else None
+    policy = InventoryPolicy(request.plant_id, said.item_id, safety, reorder, target, is_retired=said.is_retired)
+    return RecordInventoryPolicy(key_of_message(request.business_key), policy)
+
+
+def inventory_policy_message(policy: InventoryPolicy) -> inventory_policy_pb2.InventoryPolicy:
+    levels = {n: quantity_message(level) for n, level in policy.levels().items() if level is not None}
+    return inventory_policy_pb2.InventoryPolicy(
+        item_id=policy.item_id, etag=str(policy.version), is_retired=policy.is_retired, **levels
+    )
 
 
 def item_message(item: Item) -> item_pb2.Item:
@@ -353,6 +378,9 @@ def entity_fact(entity: Entity, now: datetime, key: BusinessKey | None = None) -
     if isinstance(entity, Resource):
         resource = masterdata_events_pb2.ResourceChanged(resource=resource_message(entity))
         return fact(resource, entity.plant_id, "resource", entity.resource_id, now, key)
+    if isinstance(entity, InventoryPolicy):
+        policy = masterdata_events_pb2.InventoryPolicyChanged(inventory_policy=inventory_policy_message(entity))
+        return fact(policy, entity.plant_id, "inventory_policy", entity.item_id, now, key)
     routing = masterdata_events_pb2.RoutingReleased(routing=routing_message(entity))
     return fact(routing, entity.plant_id, "routing", entity.routing_id, now, key)
 

@@ -175,6 +175,24 @@ def test_resources_are_recorded_read_and_listed(calls: Calls) -> None:
     assert reason == "RESOURCE_MISSING"
 
 
+def test_inventory_policies_are_recorded_read_and_listed(calls: Calls) -> None:
+    offer(calls, "WATCHED-1", "watched-1", "erp-aachen", "Seal")
+    request = messages.RecordInventoryPolicyRequest(business_key=a_key("p1", document="policy"), plant_id="aachen")
+    request.inventory_policy.item_id = "WATCHED-1"
+    level = request.inventory_policy.reorder_point
+    level.value, level.unit_code = "12.5", "C62"
+    assert calls.master_data.RecordInventoryPolicy(request, timeout=10).is_changed
+    read = messages.GetInventoryPolicyRequest(plant_id="aachen", item_id="WATCHED-1")
+    found = calls.master_data.GetInventoryPolicy(read, timeout=10).inventory_policy
+    assert (found.reorder_point.value, found.HasField("safety_stock"), found.is_retired) == ("12.5", False, False)
+    page = messages.ListInventoryPoliciesRequest(plant_id="aachen")
+    listed = calls.master_data.ListInventoryPolicies(page, timeout=10).inventory_policies
+    assert [policy.item_id for policy in listed] == ["WATCHED-1"]
+    read.item_id = "NOBODY-1"
+    _, reason = refusal_of(calls, lambda: calls.master_data.GetInventoryPolicy(read, timeout=10), "master_data")
+    assert reason == "INVENTORY_POLICY_MISSING"
+
+
 def a_bill(bill_id: str, start: date | None, end: date | None) -> messages.RecordBillOfMaterialsRequest:
     key = a_key(bill_id, document="bill_of_materials")
     request = messages.RecordBillOfMaterialsRequest(business_key=key, plant_id="aachen")

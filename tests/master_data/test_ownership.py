@@ -13,6 +13,7 @@ from servicekit.domain import BusinessKey, Quantity
 from servicekit.use_case import Decision
 from services.master_data import use_cases, wire
 from services.master_data.domain.foreign_id import ForeignId, ForeignIdTaken
+from services.master_data.domain.inventory_policy import InventoryPolicy
 from services.master_data.domain.item import Item
 from services.master_data.domain.ownership import (
     SHAPES,
@@ -195,12 +196,16 @@ BILL = replace(
 ROUTING = Routing("aachen", "r", "PUMP-100", (RoutingOperation(10, "Bore", "CNC", "12.5"),))
 CUSTOMER = Partner("aachen", "CUST-100", "Stadtwerke", False, True, "DE", version=3)
 LATHE = Resource("aachen", "CNC-01", "Lathe", "Machining", "Line 1")
+POLICY = InventoryPolicy(
+    "aachen", "SEAL-7", Quantity(Decimal(20), "C62"), Quantity(Decimal("80.5"), "C62"), None, version=3
+)
 ENTITIES = {
     EntityType.ITEM: (PUMP, "PUMP-100"),
     EntityType.BILL_OF_MATERIALS: (BILL, "b"),
     EntityType.ROUTING: (ROUTING, "r"),
     EntityType.PARTNER: (CUSTOMER, "CUST-100"),
     EntityType.RESOURCE: (LATHE, "CNC-01"),
+    EntityType.INVENTORY_POLICY: (POLICY, "SEAL-7"),
 }
 
 
@@ -222,6 +227,17 @@ def test_a_partner_is_renamed_by_its_owner_and_by_nobody_else() -> None:
     erp = use_cases.decide_partner(seen(STORE, CUSTOMER, owner), wire.RecordPartner(ERP, said), NOW)
     assert facts_of(erp) == ["PartnerChanged"]
     assert erp.changed == [replace(said, version=4)]
+
+
+def test_the_plant_owns_its_safety_stock_and_the_erp_the_rest() -> None:
+    owner = OwnershipRule("inventory_policy", "aachen", "safety_stock", "mes-aachen", 1)
+    item = Item("aachen", "SEAL-7", "Seal", "C62", False, version=1)
+    offered = replace(POLICY, safety_stock=None, reorder_point=Quantity(Decimal(90), "C62"))
+    erp = use_cases.decide_inventory_policy(
+        seen(STORE, item, POLICY, owner), wire.RecordInventoryPolicy(ERP, offered), NOW
+    )
+    assert [(r.field_name, r.kept, r.offered) for r in refusals_of(erp)] == [("safety_stock", "20 C62", "")]
+    assert erp.changed[0] == replace(POLICY, reorder_point=Quantity(Decimal(90), "C62"), version=POLICY.version + 1)
 
 
 def test_a_resource_has_an_owner_too() -> None:

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from servicekit.domain import BusinessKey, Quantity, UnitUnknown
+from servicekit.domain import BusinessKey, Quantity, UnitMismatch, UnitUnknown
 from services.master_data import use_cases, wire
+from services.master_data.domain.inventory_policy import InventoryPolicy, QuantityNegative
 from services.master_data.domain.item import Item, ItemMissing
 from services.master_data.domain.recipe import (
     BillOfMaterials,
@@ -32,6 +33,35 @@ SEAL = Item("aachen", "SEAL-7", "Seal", "C62", False, version=1)
 def a_bill(value: str = "2") -> BillOfMaterials:
     parts = (Component("SEAL-7", Quantity(Decimal(value), "C62")),)
     return BillOfMaterials("aachen", "bom-1", "PUMP-100", "v1", Quantity(Decimal(1), "C62"), parts)
+
+
+def a_policy(**levels: Quantity) -> wire.RecordInventoryPolicy:
+    said = {"safety_stock": None, "reorder_point": None, "target_stock": None, **levels}
+    return wire.RecordInventoryPolicy(KEY, InventoryPolicy("aachen", "SEAL-7", **said))
+
+
+def test_a_new_policy_is_told_and_the_same_again_is_not() -> None:
+    command = a_policy(reorder_point=Quantity(Decimal(80), "C62"))
+    first = use_cases.decide_inventory_policy(seen(STORE, SEAL), command, NOW)
+    assert facts_of(first) == ["InventoryPolicyChanged"]
+    again = use_cases.decide_inventory_policy(seen(STORE, SEAL, *first.changed), command, NOW)
+    assert facts_of(again) == []
+
+
+def test_a_policy_is_of_an_item_that_is_recorded() -> None:
+    with pytest.raises(ItemMissing):
+        use_cases.decide_inventory_policy(seen(STORE), a_policy(), NOW)
+
+
+def test_levels_of_a_policy_are_in_the_items_unit() -> None:
+    with pytest.raises(UnitMismatch):
+        use_cases.decide_inventory_policy(seen(STORE, SEAL), a_policy(target_stock=Quantity(Decimal(1), "KGM")), NOW)
+
+
+def test_no_level_of_a_policy_is_below_zero() -> None:
+    with pytest.raises(QuantityNegative) as refused:
+        use_cases.decide_inventory_policy(seen(STORE, SEAL), a_policy(safety_stock=Quantity(Decimal(-1), "C62")), NOW)
+    assert refused.value.facts["field"] == "safety_stock"
 
 
 def test_a_new_item_is_told() -> None:

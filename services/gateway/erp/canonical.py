@@ -10,6 +10,7 @@ from datetime import datetime
 
 from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
+from isthmus.masterdata.v1.inventory_policy_pb2 import InventoryPolicy
 from isthmus.masterdata.v1.item_pb2 import Item
 from isthmus.masterdata.v1.partner_pb2 import Partner
 from isthmus.masterdata.v1.resource_pb2 import Resource
@@ -47,7 +48,7 @@ class ErpOrder:
         return hashlib.sha256(self.work_order.SerializeToString(deterministic=True)).hexdigest()[:32]
 
 
-MasterRecord = Item | BillOfMaterials | Routing | Partner | Resource
+MasterRecord = Item | BillOfMaterials | Routing | Partner | Resource | InventoryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Catalogue:
     routings: Mapping[str, Routing | None]
     partners: Mapping[str, Partner]
     resources: Mapping[str, Resource]
+    policies: Mapping[str, InventoryPolicy | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import structlog
 
+from isthmus.masterdata.v1.inventory_policy_pb2 import InventoryPolicy
 from isthmus.masterdata.v1.partner_pb2 import Partner
 from servicekit.domain import DomainError
 from services.gateway.erp import tryton_words
@@ -21,7 +22,7 @@ GOODS = [["type", "=", "goods"], ["code", "!=", None]]
 
 
 async def read_catalogue(reader: TrytonReader) -> Catalogue:
-    """All items, bills of materials, routings of those bills, partners and resources."""
+    """All items, bills of materials, routings of those bills, partners, resources and inventory policies."""
     goods = await reader.search("product.product", GOODS, ["code"])
     bills = await reader.search("production.bom", [["outputs", "!=", None]], ["outputs"])
     routings = await reader.search("production.routing", [["steps", "!=", None]], ["boms"])
@@ -35,7 +36,17 @@ async def read_catalogue(reader: TrytonReader) -> Catalogue:
     partners = await _partners(reader)
     centres = by_id(await reader.search("production.work.center", [], ["name", "category.name", "parent.name"]))
     resources = {str(number): tryton_words.resource(centre) for number, centre in centres.items()}
-    return Catalogue(items, recipes, ways, partners, resources)
+    return Catalogue(items, recipes, ways, partners, resources, await _policies(reader))
+
+
+async def _policies(reader: TrytonReader) -> dict[str, InventoryPolicy | None]:
+    """Order points of the warehouse. A Tryton without its supply module has none; a safety stock no Tryton has."""
+    if not await reader.search("ir.module", [["name", "=", "stock_supply"], ["state", "=", "activated"]], ["name"]):
+        return {}
+    fields = ["min_quantity", "target_quantity", "product.code", "product.default_uom.symbol"]
+    of_warehouse = [["type", "in", ["purchase", "production"]], ["product.code", "!=", None]]
+    points = by_id(await reader.search("stock.order_point", of_warehouse, fields))
+    return _said(points, lambda number: tryton_words.inventory_policy(points[number]))
 
 
 async def _partners(reader: TrytonReader) -> dict[str, Partner]:

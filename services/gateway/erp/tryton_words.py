@@ -10,6 +10,7 @@ from typing import Any
 from isthmus.common.v1.quantity_pb2 import Quantity as QuantityMessage
 from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
+from isthmus.masterdata.v1.inventory_policy_pb2 import InventoryPolicy
 from isthmus.masterdata.v1.item_pb2 import Item
 from isthmus.masterdata.v1.partner_pb2 import Partner
 from isthmus.masterdata.v1.resource_pb2 import Resource
@@ -124,6 +125,16 @@ def partner(record: Record, addresses: Iterable[Record], *, is_supplier: bool, i
         is_customer=is_customer,
         country_code=next(filter(None, countries), ""),
     )
+
+
+def inventory_policy(record: Record) -> InventoryPolicy:
+    """An order point: below its minimum the item is ordered up to its target."""
+    product = record["product."]
+    policy, unit = InventoryPolicy(item_id=product["code"]), product["default_uom."]["symbol"]
+    for level, field in ((policy.reorder_point, "min_quantity"), (policy.target_stock, "target_quantity")):
+        if record[field] is not None:
+            level.CopyFrom(quantity_message(record[field], unit))
+    return policy
 
 
 def resource(record: Record) -> Resource:

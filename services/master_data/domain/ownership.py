@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from servicekit.domain import DomainError, Kind, Quantity, plain
+from services.master_data.domain.inventory_policy import InventoryPolicy
 from services.master_data.domain.item import Item
 from services.master_data.domain.partner import Partner
 from services.master_data.domain.recipe import BillOfMaterials, Component, Routing, RoutingOperation
@@ -27,6 +28,7 @@ class EntityType(enum.Enum):
     ROUTING = "routing"
     PARTNER = "partner"
     RESOURCE = "resource"
+    INVENTORY_POLICY = "inventory_policy"
 
 
 class State(enum.Enum):
@@ -236,6 +238,14 @@ def _day(name: str) -> Field[Any]:
     )
 
 
+def _level(name: str) -> Field[Any]:
+    """An amount of an entity; empty: none."""
+    return Field(
+        lambda e: str(level) if (level := getattr(e, name)) is not None else "",
+        lambda e, text: replace(e, **{name: _quantity(text) if text else None}),
+    )
+
+
 RETIRED: Mapping[str, Field[Any]] = {"is_retired": _flag("is_retired")}
 EFFECTIVE: Mapping[str, Field[Any]] = {n: _day(n) for n in ("effective_start_date", "effective_end_date")}
 ITEM: Shape[Item] = Shape(
@@ -281,10 +291,15 @@ RESOURCE: Shape[Resource] = Shape(
     blank=lambda plant_id, resource_id: Resource(plant_id, resource_id, "", "", ""),
     fields={**{n: _words(n) for n in ("name", "category", "parent_resource_id")}, **RETIRED},
 )
+INVENTORY_POLICY: Shape[InventoryPolicy] = Shape(
+    blank=lambda plant_id, item_id: InventoryPolicy(plant_id, item_id, None, None, None),
+    fields={**{n: _level(n) for n in ("safety_stock", "reorder_point", "target_stock")}, **RETIRED},
+)
 SHAPES: Mapping[EntityType, Shape[Any]] = {
     EntityType.ITEM: ITEM,
     EntityType.BILL_OF_MATERIALS: BILL_OF_MATERIALS,
     EntityType.ROUTING: ROUTING,
     EntityType.PARTNER: PARTNER,
     EntityType.RESOURCE: RESOURCE,
+    EntityType.INVENTORY_POLICY: INVENTORY_POLICY,
 }

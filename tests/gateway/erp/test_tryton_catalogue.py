@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from deploy.local.tryton.plants import SEEDS
 from services.gateway.erp.tryton import TrytonReader
 from services.gateway.erp.tryton_catalogue import read_catalogue
 from services.gateway.erp.tryton_client import TrytonClient
@@ -60,6 +61,14 @@ async def test_what_is_used_is_found_over_many_pages(
     user = TrytonUser({**erp.seed, "port": erp.port}, "admin")
     named = {record["customer"] for record in user.search("stock.shipment.out", [], "customer")}
     assert await TrytonReader(erp.plant_id, client).used("stock.shipment.out", "customer") == named
+
+
+async def test_order_points_are_inventory_policies(erp: ErpServer, client: TrytonClient) -> None:
+    seeded = {item.code: item.reorder for item, _ in SEEDS[erp.plant_id].components if item.reorder[0]}
+    found = (await read_catalogue(TrytonReader(erp.plant_id, client))).policies.values()
+    said = {p.item_id: (p.reorder_point.value, p.target_stock.value) for p in found if p is not None}
+    assert said == seeded
+    assert not any(p.HasField("safety_stock") for p in found if p is not None)
 
 
 async def test_what_no_canonical_words_say_is_there_and_unreadable(erp: ErpServer, client: TrytonClient) -> None:

@@ -63,6 +63,10 @@ class _MasterDataErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[
     """A bill or routing ends before it starts. Metadata: bill_of_materials_id or routing_id, effective_start_date,
     effective_end_date. Correct the dates.
     """
+    MASTER_DATA_ERROR_REASON_INVENTORY_POLICY_MISSING: _MasterDataErrorReason.ValueType  # 18
+    """The item has no inventory policy in this plant. Metadata: plant_id, item_id."""
+    MASTER_DATA_ERROR_REASON_QUANTITY_NEGATIVE: _MasterDataErrorReason.ValueType  # 19
+    """A stock level is below zero. Metadata: field, value."""
 
 class MasterDataErrorReason(_MasterDataErrorReason, metaclass=_MasterDataErrorReasonEnumTypeWrapper):
     """Reasons that master data gives. ErrorInfo.domain is "master_data.isthmus"."""
@@ -108,4 +112,8 @@ MASTER_DATA_ERROR_REASON_EFFECTIVE_DATES_REVERSED: MasterDataErrorReason.ValueTy
 """A bill or routing ends before it starts. Metadata: bill_of_materials_id or routing_id, effective_start_date,
 effective_end_date. Correct the dates.
 """
+MASTER_DATA_ERROR_REASON_INVENTORY_POLICY_MISSING: MasterDataErrorReason.ValueType  # 18
+"""The item has no inventory policy in this plant. Metadata: plant_id, item_id."""
+MASTER_DATA_ERROR_REASON_QUANTITY_NEGATIVE: MasterDataErrorReason.ValueType  # 19
+"""A stock level is below zero. Metadata: field, value."""
 Global___MasterDataErrorReason: _TypeAlias = MasterDataErrorReason  # noqa: Y015

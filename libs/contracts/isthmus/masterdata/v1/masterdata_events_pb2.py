@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as isthmus_dot_masterdata_dot_v1_dot_bill__of__materials__pb2
+from isthmus.masterdata.v1 import inventory_policy_pb2 as isthmus_dot_masterdata_dot_v1_dot_inventory__policy__pb2
 from isthmus.masterdata.v1 import item_pb2 as isthmus_dot_masterdata_dot_v1_dot_item__pb2
 from isthmus.masterdata.v1 import ownership_pb2 as isthmus_dot_masterdata_dot_v1_dot_ownership__pb2
 from isthmus.masterdata.v1 import partner_pb2 as isthmus_dot_masterdata_dot_v1_dot_partner__pb2
@@ -31,27 +32,29 @@ from isthmus.masterdata.v1 import routing_pb2 as isthmus_dot_masterdata_dot_v1_d
 from isthmus.masterdata.v1 import unit_conversion_pb2 as isthmus_dot_masterdata_dot_v1_dot_unit__conversion__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/partner.proto\x1a$isthmus/masterdata/v1/resource.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"A\n\x0ePartnerChanged\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\"D\n\x0fResourceChanged\x12\x31\n\x08resource\x18\x01 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\"V\n\x10OwnershipRefused\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"]\n\x17OwnershipRefusalDecided\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"X\n\x16UnitConversionReleased\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-isthmus/masterdata/v1/masterdata_events.proto\x12\x15isthmus.masterdata.v1\x1a-isthmus/masterdata/v1/bill_of_materials.proto\x1a,isthmus/masterdata/v1/inventory_policy.proto\x1a isthmus/masterdata/v1/item.proto\x1a%isthmus/masterdata/v1/ownership.proto\x1a#isthmus/masterdata/v1/partner.proto\x1a$isthmus/masterdata/v1/resource.proto\x1a#isthmus/masterdata/v1/routing.proto\x1a+isthmus/masterdata/v1/unit_conversion.proto\"8\n\x0bItemChanged\x12)\n\x04item\x18\x01 \x01(\x0b\x32\x1b.isthmus.masterdata.v1.Item\"\\\n\x17\x42illOfMaterialsReleased\x12\x41\n\x11\x62ill_of_materials\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.BillOfMaterials\"B\n\x0fRoutingReleased\x12/\n\x07routing\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Routing\"A\n\x0ePartnerChanged\x12/\n\x07partner\x18\x01 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\"D\n\x0fResourceChanged\x12\x31\n\x08resource\x18\x01 \x01(\x0b\x32\x1f.isthmus.masterdata.v1.Resource\"Z\n\x16InventoryPolicyChanged\x12@\n\x10inventory_policy\x18\x01 \x01(\x0b\x32&.isthmus.masterdata.v1.InventoryPolicy\"V\n\x10OwnershipRefused\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"]\n\x17OwnershipRefusalDecided\x12\x42\n\x11ownership_refusal\x18\x01 \x01(\x0b\x32\'.isthmus.masterdata.v1.OwnershipRefusal\"X\n\x16UnitConversionReleased\x12>\n\x0funit_conversion\x18\x01 \x01(\x0b\x32%.isthmus.masterdata.v1.UnitConversionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.masterdata.v1.masterdata_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMCHANGED']._serialized_start=349
-  _globals['_ITEMCHANGED']._serialized_end=405
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=407
-  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=499
-  _globals['_ROUTINGRELEASED']._serialized_start=501
-  _globals['_ROUTINGRELEASED']._serialized_end=567
-  _globals['_PARTNERCHANGED']._serialized_start=569
-  _globals['_PARTNERCHANGED']._serialized_end=634
-  _globals['_RESOURCECHANGED']._serialized_start=636
-  _globals['_RESOURCECHANGED']._serialized_end=704
-  _globals['_OWNERSHIPREFUSED']._serialized_start=706
-  _globals['_OWNERSHIPREFUSED']._serialized_end=792
-  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_start=794
-  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_end=887
-  _globals['_UNITCONVERSIONRELEASED']._serialized_start=889
-  _globals['_UNITCONVERSIONRELEASED']._serialized_end=977
+  _globals['_ITEMCHANGED']._serialized_start=395
+  _globals['_ITEMCHANGED']._serialized_end=451
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_start=453
+  _globals['_BILLOFMATERIALSRELEASED']._serialized_end=545
+  _globals['_ROUTINGRELEASED']._serialized_start=547
+  _globals['_ROUTINGRELEASED']._serialized_end=613
+  _globals['_PARTNERCHANGED']._serialized_start=615
+  _globals['_PARTNERCHANGED']._serialized_end=680
+  _globals['_RESOURCECHANGED']._serialized_start=682
+  _globals['_RESOURCECHANGED']._serialized_end=750
+  _globals['_INVENTORYPOLICYCHANGED']._serialized_start=752
+  _globals['_INVENTORYPOLICYCHANGED']._serialized_end=842
+  _globals['_OWNERSHIPREFUSED']._serialized_start=844
+  _globals['_OWNERSHIPREFUSED']._serialized_end=930
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_start=932
+  _globals['_OWNERSHIPREFUSALDECIDED']._serialized_end=1025
+  _globals['_UNITCONVERSIONRELEASED']._serialized_start=1027
+  _globals['_UNITCONVERSIONRELEASED']._serialized_end=1115
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
+from isthmus.masterdata.v1 import inventory_policy_pb2 as _inventory_policy_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
 from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
 from isthmus.masterdata.v1 import partner_pb2 as _partner_pb2
@@ -132,6 +133,28 @@ class ResourceChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResourceChanged: _TypeAlias = ResourceChanged  # noqa: Y015
+
+@_typing.final
+class InventoryPolicyChanged(_message.Message):
+    """An inventory policy is new or differs from before. Order key: inventory_policy:<item_id>."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVENTORY_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inventory_policy(self) -> _inventory_policy_pb2.InventoryPolicy: ...
+    def __init__(
+        self,
+        *,
+        inventory_policy: _inventory_policy_pb2.InventoryPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InventoryPolicyChanged: _TypeAlias = InventoryPolicyChanged  # noqa: Y015
 
 @_typing.final
 class OwnershipRefused(_message.Message):

@@ -13,6 +13,7 @@ from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.masterdata.v1 import bill_of_materials_pb2 as _bill_of_materials_pb2
 from isthmus.masterdata.v1 import foreign_id_pb2 as _foreign_id_pb2
+from isthmus.masterdata.v1 import inventory_policy_pb2 as _inventory_policy_pb2
 from isthmus.masterdata.v1 import item_pb2 as _item_pb2
 from isthmus.masterdata.v1 import ownership_pb2 as _ownership_pb2
 from isthmus.masterdata.v1 import partner_pb2 as _partner_pb2
@@ -828,6 +829,170 @@ class ListResourcesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListResourcesResponse: _TypeAlias = ListResourcesResponse  # noqa: Y015
+
+@_typing.final
+class RecordInventoryPolicyRequest(_message.Message):
+    """See RecordInventoryPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    INVENTORY_POLICY_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def inventory_policy(self) -> _inventory_policy_pb2.InventoryPolicy: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        plant_id: _builtins.str = ...,
+        inventory_policy: _inventory_policy_pb2.InventoryPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "inventory_policy", b"inventory_policy", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordInventoryPolicyRequest: _TypeAlias = RecordInventoryPolicyRequest  # noqa: Y015
+
+@_typing.final
+class RecordInventoryPolicyResponse(_message.Message):
+    """See RecordInventoryPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVENTORY_POLICY_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_REFUSALS_FIELD_NUMBER: _builtins.int
+    IS_CHANGED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """This is the first answer again."""
+    is_changed: _builtins.bool
+    """This document changed what is kept."""
+    @_builtins.property
+    def inventory_policy(self) -> _inventory_policy_pb2.InventoryPolicy: ...
+    @_builtins.property
+    def ownership_refusals(self) -> _containers.RepeatedCompositeFieldContainer[_ownership_pb2.OwnershipRefusal]:
+        """What was not applied, as another system owns it. The entity is absent if it was not created."""
+
+    def __init__(
+        self,
+        *,
+        inventory_policy: _inventory_policy_pb2.InventoryPolicy | None = ...,
+        replayed: _builtins.bool = ...,
+        ownership_refusals: _abc.Iterable[_ownership_pb2.OwnershipRefusal] | None = ...,
+        is_changed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy", "is_changed", b"is_changed", "ownership_refusals", b"ownership_refusals", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordInventoryPolicyResponse: _TypeAlias = RecordInventoryPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetInventoryPolicyRequest(_message.Message):
+    """See GetInventoryPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInventoryPolicyRequest: _TypeAlias = GetInventoryPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetInventoryPolicyResponse(_message.Message):
+    """See GetInventoryPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVENTORY_POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inventory_policy(self) -> _inventory_policy_pb2.InventoryPolicy: ...
+    def __init__(
+        self,
+        *,
+        inventory_policy: _inventory_policy_pb2.InventoryPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inventory_policy", b"inventory_policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInventoryPolicyResponse: _TypeAlias = GetInventoryPolicyResponse  # noqa: Y015
+
+@_typing.final
+class ListInventoryPoliciesRequest(_message.Message):
+    """See ListInventoryPolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInventoryPoliciesRequest: _TypeAlias = ListInventoryPoliciesRequest  # noqa: Y015
+
+@_typing.final
+class ListInventoryPoliciesResponse(_message.Message):
+    """See ListInventoryPolicies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVENTORY_POLICIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def inventory_policies(self) -> _containers.RepeatedCompositeFieldContainer[_inventory_policy_pb2.InventoryPolicy]: ...
+    def __init__(
+        self,
+        *,
+        inventory_policies: _abc.Iterable[_inventory_policy_pb2.InventoryPolicy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inventory_policies", b"inventory_policies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInventoryPoliciesResponse: _TypeAlias = ListInventoryPoliciesResponse  # noqa: Y015
 
 @_typing.final
 class RecordOwnershipRuleRequest(_message.Message):

@@ -107,6 +107,21 @@ class MasterDataServiceStub:
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.FromString,
                 _registered_method=True)
+        self.RecordInventoryPolicy = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/RecordInventoryPolicy',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetInventoryPolicy = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/GetInventoryPolicy',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyResponse.FromString,
+                _registered_method=True)
+        self.ListInventoryPolicies = channel.unary_unary(
+                '/isthmus.masterdata.v1.MasterDataService/ListInventoryPolicies',
+                request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesResponse.FromString,
+                _registered_method=True)
         self.RecordOwnershipRule = channel.unary_unary(
                 '/isthmus.masterdata.v1.MasterDataService/RecordOwnershipRule',
                 request_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordOwnershipRuleRequest.SerializeToString,
@@ -266,6 +281,30 @@ class MasterDataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordInventoryPolicy(self, request, context):
+        """Records how much of an item a plant wants to have, as its system of record has it now. Publishes
+        InventoryPolicyChanged if anything differs.
+        Errors: ITEM_MISSING, QUANTITY_NEGATIVE, UNIT_MISMATCH, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business
+        key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInventoryPolicy(self, request, context):
+        """Reads one inventory policy. Errors: INVENTORY_POLICY_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInventoryPolicies(self, request, context):
+        """Lists a plant's inventory policies, by item id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordOwnershipRule(self, request, context):
         """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key.
         """
@@ -406,6 +445,21 @@ def add_MasterDataServiceServicer_to_server(servicer, server):
                     servicer.ListResources,
                     request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.FromString,
                     response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.SerializeToString,
+            ),
+            'RecordInventoryPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordInventoryPolicy,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyResponse.SerializeToString,
+            ),
+            'GetInventoryPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInventoryPolicy,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyResponse.SerializeToString,
+            ),
+            'ListInventoryPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInventoryPolicies,
+                    request_deserializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesRequest.FromString,
+                    response_serializer=isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesResponse.SerializeToString,
             ),
             'RecordOwnershipRule': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordOwnershipRule,
@@ -834,6 +888,87 @@ class MasterDataService:
             '/isthmus.masterdata.v1.MasterDataService/ListResources',
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesRequest.SerializeToString,
             isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListResourcesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordInventoryPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/RecordInventoryPolicy',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.RecordInventoryPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInventoryPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/GetInventoryPolicy',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.GetInventoryPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInventoryPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.masterdata.v1.MasterDataService/ListInventoryPolicies',
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesRequest.SerializeToString,
+            isthmus_dot_masterdata_dot_v1_dot_masterdata__service__pb2.ListInventoryPoliciesResponse.FromString,
             options,
             channel_credentials,
             insecure,

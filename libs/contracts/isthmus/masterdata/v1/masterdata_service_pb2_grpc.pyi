@@ -78,6 +78,16 @@ class MasterDataServiceStub:
     """Reads one resource. Errors: RESOURCE_MISSING."""
     ListResources: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListResourcesRequest, _masterdata_service_pb2.ListResourcesResponse]
     """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
+    RecordInventoryPolicy: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordInventoryPolicyRequest, _masterdata_service_pb2.RecordInventoryPolicyResponse]
+    """Records how much of an item a plant wants to have, as its system of record has it now. Publishes
+    InventoryPolicyChanged if anything differs.
+    Errors: ITEM_MISSING, QUANTITY_NEGATIVE, UNIT_MISMATCH, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business
+    key.
+    """
+    GetInventoryPolicy: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetInventoryPolicyRequest, _masterdata_service_pb2.GetInventoryPolicyResponse]
+    """Reads one inventory policy. Errors: INVENTORY_POLICY_MISSING."""
+    ListInventoryPolicies: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListInventoryPoliciesRequest, _masterdata_service_pb2.ListInventoryPoliciesResponse]
+    """Lists a plant's inventory policies, by item id. Errors: PAGE_TOKEN_INVALID."""
     RecordOwnershipRule: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]
     """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
     ListOwnershipRules: _grpc.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]
@@ -156,6 +166,16 @@ class MasterDataServiceAsyncStub(MasterDataServiceStub):
     """Reads one resource. Errors: RESOURCE_MISSING."""
     ListResources: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListResourcesRequest, _masterdata_service_pb2.ListResourcesResponse]  # type: ignore[assignment]
     """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
+    RecordInventoryPolicy: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordInventoryPolicyRequest, _masterdata_service_pb2.RecordInventoryPolicyResponse]  # type: ignore[assignment]
+    """Records how much of an item a plant wants to have, as its system of record has it now. Publishes
+    InventoryPolicyChanged if anything differs.
+    Errors: ITEM_MISSING, QUANTITY_NEGATIVE, UNIT_MISMATCH, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business
+    key.
+    """
+    GetInventoryPolicy: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.GetInventoryPolicyRequest, _masterdata_service_pb2.GetInventoryPolicyResponse]  # type: ignore[assignment]
+    """Reads one inventory policy. Errors: INVENTORY_POLICY_MISSING."""
+    ListInventoryPolicies: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListInventoryPoliciesRequest, _masterdata_service_pb2.ListInventoryPoliciesResponse]  # type: ignore[assignment]
+    """Lists a plant's inventory policies, by item id. Errors: PAGE_TOKEN_INVALID."""
     RecordOwnershipRule: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.RecordOwnershipRuleRequest, _masterdata_service_pb2.RecordOwnershipRuleResponse]  # type: ignore[assignment]
     """Records which system owns what. Errors: OWNED_FIELD_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business key."""
     ListOwnershipRules: _aio.UnaryUnaryMultiCallable[_masterdata_service_pb2.ListOwnershipRulesRequest, _masterdata_service_pb2.ListOwnershipRulesResponse]  # type: ignore[assignment]
@@ -315,6 +335,34 @@ class MasterDataServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_masterdata_service_pb2.ListResourcesResponse, _abc.Awaitable[_masterdata_service_pb2.ListResourcesResponse]]:
         """Lists a plant's resources, by resource id. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def RecordInventoryPolicy(
+        self,
+        request: _masterdata_service_pb2.RecordInventoryPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.RecordInventoryPolicyResponse, _abc.Awaitable[_masterdata_service_pb2.RecordInventoryPolicyResponse]]:
+        """Records how much of an item a plant wants to have, as its system of record has it now. Publishes
+        InventoryPolicyChanged if anything differs.
+        Errors: ITEM_MISSING, QUANTITY_NEGATIVE, UNIT_MISMATCH, UNIT_UNKNOWN, BUSINESS_KEY_CONFLICT. Safe to repeat by business
+        key.
+        """
+
+    @_abc_1.abstractmethod
+    def GetInventoryPolicy(
+        self,
+        request: _masterdata_service_pb2.GetInventoryPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.GetInventoryPolicyResponse, _abc.Awaitable[_masterdata_service_pb2.GetInventoryPolicyResponse]]:
+        """Reads one inventory policy. Errors: INVENTORY_POLICY_MISSING."""
+
+    @_abc_1.abstractmethod
+    def ListInventoryPolicies(
+        self,
+        request: _masterdata_service_pb2.ListInventoryPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_masterdata_service_pb2.ListInventoryPoliciesResponse, _abc.Awaitable[_masterdata_service_pb2.ListInventoryPoliciesResponse]]:
+        """Lists a plant's inventory policies, by item id. Errors: PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def RecordOwnershipRule(

@@ -30,6 +30,7 @@ class _EntityTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntityType
     ENTITY_TYPE_ROUTING: _EntityType.ValueType  # 3
     ENTITY_TYPE_PARTNER: _EntityType.ValueType  # 4
     ENTITY_TYPE_RESOURCE: _EntityType.ValueType  # 5
+    ENTITY_TYPE_INVENTORY_POLICY: _EntityType.ValueType  # 6
 
 class EntityType(_EntityType, metaclass=_EntityTypeEnumTypeWrapper):
     """What kind of master data something is."""
@@ -40,6 +41,7 @@ ENTITY_TYPE_BILL_OF_MATERIALS: EntityType.ValueType  # 2
 ENTITY_TYPE_ROUTING: EntityType.ValueType  # 3
 ENTITY_TYPE_PARTNER: EntityType.ValueType  # 4
 ENTITY_TYPE_RESOURCE: EntityType.ValueType  # 5
+ENTITY_TYPE_INVENTORY_POLICY: EntityType.ValueType  # 6
 Global___EntityType: _TypeAlias = EntityType  # noqa: Y015
 
 class _OwnershipRefusalState:
