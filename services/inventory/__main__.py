@@ -12,7 +12,7 @@ from isthmus.inventory.v1.inventory_service_pb2_grpc import add_InventoryService
 from servicekit.facts import handlers_of
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.inventory import allocator, event_handlers
+from services.inventory import allocator, availability_teller, event_handlers
 from services.inventory.rpc import InventoryService
 from services.inventory.settings import Settings
 from services.inventory.store import STORE
@@ -25,6 +25,7 @@ def servicers(kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
 
 def loops(kit: Kit) -> Iterable[Awaitable[None]]:
     yield allocator.serve(kit)
+    yield availability_teller.serve(kit)
 
 
 def main() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from decimal import Decimal
+
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit import clock, paging
 from servicekit.clock import micros
 from servicekit.database import Tx
+from servicekit.domain import Quantity
+from servicekit.rows import unscaled
 from services.inventory import wire
 from services.inventory.domain.allocation import AllocationMark, FreeLot, allocate
-from services.inventory.domain.ledger import WAREHOUSE
-from services.inventory.store import ALLOCATIONS, HOLDS, LOTS, SHIPMENTS, STOCKS, TRANSACTIONS
+from services.inventory.domain.availability import Availability
+from services.inventory.domain.ledger import OUTPUT, STORAGE, WAREHOUSE
+from services.inventory.store import ALLOCATIONS, AVAILABILITIES, HOLDS, LOTS, SHIPMENTS, STOCKS, TRANSACTIONS
 
 
 def get_shipment(tx: Tx, request: messages.GetShipmentRequest) -> messages.GetShipmentResponse:
@@ -107,3 +113,58 @@ def _free_lots(tx: Tx, plant_id: str, item_id: str) -> list[FreeLot]:
         for stock in stocks
         if stock.lot_id not in held
     ]
+
+
+USABLE = (STORAGE, OUTPUT, WAREHOUSE)
+
+
+def differing_availabilities(tx: Tx, plant_id: str) -> list[Availability]:
+    """How much of a plant's items can be used, where it is another than was said last; an item that is gone is of nothing."""
+    said = {one.item_id: one for one in AVAILABILITIES.select(tx, "plant_id = ?", (plant_id,))}
+    found = {one.item_id: one for one in _availabilities(tx, plant_id)}
+    for item_id in said.keys() - found.keys():
+        zero = said[item_id].on_hand.zero()
+        found[item_id] = Availability(plant_id, item_id, zero, zero, zero)
+    return [
+        found[item_id] for item_id in sorted(found) if found[item_id].said_over(said.get(item_id)) != said.get(item_id)
+    ]
+
+
+def _availabilities(tx: Tx, plant_id: str) -> list[Availability]:
+    allocated: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for allocation in ALLOCATIONS.select(tx, "plant_id = ?", (plant_id,)):
+        for lot in allocation.allocated_lots:
+            allocated[lot.item_id, lot.quantity.unit_code] += lot.quantity.value
+    rows = tx.rows(
+        "SELECT s.item_id, s.unit_code, SUM(s.quantity) AS on_hand, SUM(CASE WHEN EXISTS (SELECT 1 FROM holds h WHERE "
+        "h.plant_id = s.plant_id AND h.item_id = s.item_id AND h.lot_id = s.lot_id AND h.release_time IS NULL) "
+        "THEN s.quantity ELSE 0 END) AS held FROM stocks s WHERE s.plant_id = ? AND s.location_id IN (?, ?, ?) "
+        "GROUP BY s.item_id, s.unit_code ORDER BY s.item_id, s.unit_code",
+        (plant_id, *USABLE),
+    )
+    return [
+        Availability(
+            plant_id,
+            row.item_id,
+            Quantity(unscaled(int(row.on_hand)), row.unit_code),
+            Quantity(unscaled(int(row.held)), row.unit_code),
+            Quantity(allocated[row.item_id, row.unit_code], row.unit_code),
+        )
+        for row in rows
+    ]
+
+
+def list_material_availabilities(
+    tx: Tx, request: messages.ListMaterialAvailabilitiesRequest
+) -> messages.ListMaterialAvailabilitiesResponse:
+    most = paging.size(request)
+    (after,) = paging.after(request) or [""]
+    found = AVAILABILITIES.select(
+        tx,
+        "plant_id = ? AND (? = '' OR item_id = ?) AND item_id > ? ORDER BY item_id LIMIT ?",
+        (request.plant_id, request.item_id, request.item_id, after, most),
+    )
+    last = [found[-1].item_id] if len(found) == most else None
+    return messages.ListMaterialAvailabilitiesResponse(
+        material_availabilities=map(wire.availability_message, found), next_page_token=paging.token(request, last)
+    )

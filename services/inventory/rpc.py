@@ -51,5 +51,8 @@ class InventoryService(InventoryServiceServicer):
     async def ListStock(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_stock(tx, request))
 
+    async def ListMaterialAvailabilities(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: queries.list_material_availabilities(tx, request))
+
     async def ListInventoryTransactions(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_inventory_transactions(tx, request))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from isthmus.inventory.v1 import inventory_events_pb2 as events
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
@@ -12,7 +13,7 @@ from services.inventory import wire
 from services.inventory.domain import hold, ledger
 from services.inventory.domain.ledger import PLACES, WAREHOUSE, Lot, Movement, Stock, Transaction
 from services.inventory.hold_use_cases import reallocated
-from services.inventory.store import ALLOCATION_MARKS, HOLDS, LOTS, STOCKS
+from services.inventory.store import ALLOCATION_MARKS, AVAILABILITIES, HOLDS, LOTS, STOCKS
 from services.inventory.use_cases import ledger_line, post_lines
 
 Change = wire.AdjustStock | wire.TransferStock
@@ -126,4 +127,30 @@ transfer_stock = UseCase(
         "plant_id", "item_id", "lot_id", "from_location_id", "to_location_id", "quantity", "transfer_reason"
     ),
     answers=messages.TransferStockResponse,
+)
+
+
+# --- what can be used
+
+
+def decide_availability(seen: Seen, command: wire.TellAvailability, now: datetime) -> Decision:
+    """Say how much of items can be used, where it differs from what was said last."""
+    changed: list[object] = []
+    facts = []
+    for found in command.found:
+        before = seen.get(AVAILABILITIES.key(found.plant_id, found.item_id))
+        after = found.said_over(before)
+        if after == before:
+            continue
+        changed.append(after)
+        said = events.MaterialAvailabilityChanged(material_availability=wire.availability_message(after))
+        facts.append(Fact(said, after.plant_id, f"availability:{after.item_id}", after.item_id, now))
+    return Decision(changed=changed, facts=facts)
+
+
+tell_availability = UseCase(
+    name="tell_availability",
+    loads=lambda c, seen: [AVAILABILITIES.key(found.plant_id, found.item_id) for found in c.found],
+    decide=decide_availability,
+    is_traced=False,
 )

@@ -12,6 +12,7 @@ from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.inventory.domain.allocation import AllocatedLot, Allocation, AllocationMark, Shortage
+from services.inventory.domain.availability import Availability
 from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem, LotDisposition
 from services.inventory.domain.ledger import Lot, LotMissing, Movement, Stock, Transaction
 from services.inventory.domain.shipment import (
@@ -60,6 +61,29 @@ STOCKS = Rows(
         "location_id": s.location_id,
         "quantity": scaled(s.quantity.value),
         "unit_code": s.quantity.unit_code,
+    },
+)
+
+AVAILABILITIES = Rows(
+    table("availabilities", "plant_id item_id unit_code", "on_hand held allocated version"),
+    Availability,
+    key=("plant_id", "item_id"),
+    from_row=lambda r: Availability(
+        r.plant_id,
+        r.item_id,
+        Quantity(unscaled(r.on_hand), r.unit_code),
+        Quantity(unscaled(r.held), r.unit_code),
+        Quantity(unscaled(r.allocated), r.unit_code),
+        r.version,
+    ),
+    to_row=lambda a: {
+        "plant_id": a.plant_id,
+        "item_id": a.item_id,
+        "unit_code": a.on_hand.unit_code,
+        "on_hand": scaled(a.on_hand.value),
+        "held": scaled(a.held.value),
+        "allocated": scaled(a.allocated.value),
+        "version": a.version,
     },
 )
 
@@ -300,6 +324,7 @@ STORE = Store(
     "inventory",
     (
         LOTS,
+        AVAILABILITIES,
         STOCKS,
         TRANSACTIONS,
         SHIPMENTS,

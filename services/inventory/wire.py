@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from isthmus.inventory.v1 import (
+    availability_pb2,
     hold_pb2,
     inventory_events_pb2,
     inventory_service_pb2,
@@ -30,6 +31,7 @@ from servicekit.wire import (
     timestamp,
 )
 from services.inventory.domain.allocation import Allocation
+from services.inventory.domain.availability import Availability
 from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem, LotDisposition
 from services.inventory.domain.ledger import Lot, Movement, Stock, Transaction
 from services.inventory.domain.shipment import Line, LotShipment, Shipment, ShipmentState, ShippedLot
@@ -48,6 +50,14 @@ DISPOSITIONS = {
     inspection_pb2.DISPOSITION_PASSED: Disposition.PASSED,
     inspection_pb2.DISPOSITION_FAILED: Disposition.FAILED,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class TellAvailability:
+    """Items of a plant of which another amount can be used than was said last."""
+
+    plant_id: str
+    found: tuple[Availability, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +348,18 @@ def allocation_message(allocation: Allocation) -> hold_pb2.Allocation:
     for lacking in allocation.shortages:
         message.shortages.add(item_id=lacking.item_id, quantity=quantity_message(lacking.quantity))
     return message
+
+
+def availability_message(availability: Availability) -> availability_pb2.MaterialAvailability:
+    return availability_pb2.MaterialAvailability(
+        plant_id=availability.plant_id,
+        item_id=availability.item_id,
+        on_hand=quantity_message(availability.on_hand),
+        held=quantity_message(availability.held),
+        allocated=quantity_message(availability.allocated),
+        available=quantity_message(availability.available),
+        version=availability.version,
+    )
 
 
 def stock_message(stock: Stock) -> stock_pb2.Stock:

@@ -15,6 +15,7 @@ from isthmus.inventory.v1.inventory_transaction_pb2 import MovementType
 from servicekit.errors import from_rpc_error
 from tests.hub.conftest import Calls
 from tests.hub.test_refusals import refusal_of
+from tests.support.eventually import eventually
 from tests.support.requests import a_key
 
 pytestmark = pytest.mark.connected
@@ -153,3 +154,30 @@ def test_a_held_lot_is_adjusted_and_taken_aside_and_not_brought_to_the_warehouse
     calls.inventory.AdjustStock(an_adjustment(lot), timeout=10)
     calls.inventory.TransferStock(a_transfer(lot, target="scrap"), timeout=10)
     assert stocks_of(calls, lot) == {"storage": "7", "scrap": "2"}
+
+
+async def test_what_can_be_used_is_said_after_goods_moved(calls: Calls) -> None:
+    """Also what is kept back: a held lot is on hand and can't be used. Scrap is neither."""
+    item = "AVAIL-1"
+    for lot, quantity in (("A-1", "40"), ("A-2", "5")):
+        opening = messages.OpenStockRequest(business_key=a_key(a_number()), plant_id="aachen", item_id=item, lot_id=lot)
+        opening.quantity.value, opening.quantity.unit_code = quantity, "C62"
+        calls.inventory.OpenStock(opening, timeout=10)
+    await eventually(lambda: availability(calls, item) == ("45", "0", "45"))
+    hold = messages.HoldLotRequest(business_key=a_key(a_number()), plant_id="aachen", item_id=item, lot_id="A-2")
+    hold.hold_reason = "cracked"
+    calls.inventory.HoldLot(hold, timeout=10)
+    await eventually(lambda: availability(calls, item) == ("45", "5", "40"))
+    gone = an_adjustment("A-1", "-40")
+    gone.item_id = item
+    calls.inventory.AdjustStock(gone, timeout=10)
+    await eventually(lambda: availability(calls, item) == ("5", "5", "0"))
+
+
+def said(calls: Calls, item: str) -> list[Any]:
+    request = messages.ListMaterialAvailabilitiesRequest(plant_id="aachen", item_id=item)
+    return list(calls.inventory.ListMaterialAvailabilities(request, timeout=10).material_availabilities)
+
+
+def availability(calls: Calls, item: str) -> tuple[str, str, str] | None:
+    return next(((one.on_hand.value, one.held.value, one.available.value) for one in said(calls, item)), None)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.inventory.v1 import availability_pb2 as _availability_pb2
 from isthmus.inventory.v1 import hold_pb2 as _hold_pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as _inventory_transaction_pb2
 from isthmus.inventory.v1 import shipment_pb2 as _shipment_pb2
@@ -294,6 +295,30 @@ class AllocationChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AllocationChanged: _TypeAlias = AllocationChanged  # noqa: Y015
+
+@_typing.final
+class MaterialAvailabilityChanged(_message.Message):
+    """How much of an item can be used is another than was said last. What changes often is said every few seconds, the last state
+    always. Order key: availability:<item id>.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATERIAL_AVAILABILITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def material_availability(self) -> _availability_pb2.MaterialAvailability: ...
+    def __init__(
+        self,
+        *,
+        material_availability: _availability_pb2.MaterialAvailability | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["material_availability", b"material_availability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["material_availability", b"material_availability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaterialAvailabilityChanged: _TypeAlias = MaterialAvailabilityChanged  # noqa: Y015
 
 @_typing.final
 class RecallRaised(_message.Message):

@@ -26,13 +26,14 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
+from isthmus.inventory.v1 import availability_pb2 as isthmus_dot_inventory_dot_v1_dot_availability__pb2
 from isthmus.inventory.v1 import hold_pb2 as isthmus_dot_inventory_dot_v1_dot_hold__pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as isthmus_dot_inventory_dot_v1_dot_inventory__transaction__pb2
 from isthmus.inventory.v1 import shipment_pb2 as isthmus_dot_inventory_dot_v1_dot_shipment__pb2
 from isthmus.inventory.v1 import stock_pb2 as isthmus_dot_inventory_dot_v1_dot_stock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,isthmus/inventory/v1/inventory_service.proto\x12\x14isthmus.inventory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a\x1fisthmus/inventory/v1/hold.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a isthmus/inventory/v1/stock.proto\"\xe8\x01\n\x10OpenStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x11OpenStockResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xa7\x02\n\x15\x43onfirmReceiptRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lot_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"V\n\x16\x43onfirmReceiptResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8f\x01\n\x15\x41\x64viseShipmentRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x08shipment\x18\x02 \x01(\x0b\x32\x1e.isthmus.inventory.v1.ShipmentB\x06\xbaH\x03\xc8\x01\x01\"\\\n\x16\x41\x64viseShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xf3\x01\n\x16\x43onfirmShipmentRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0bshipment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x43\n\x0cshipped_lots\x18\x03 \x03(\x0b\x32 .isthmus.inventory.v1.ShippedLotB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x36\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"]\n\x17\x43onfirmShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xd2\x01\n\x0eHoldLotRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lot_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x0bhold_reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"M\n\x0fHoldLotResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xbe\x01\n\x11ReleaseLotRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1b\n\x07hold_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0\x01\x12\"\n\x0erelease_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"P\n\x12ReleaseLotResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xe9\x02\n\x12\x41\x64justStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1e\n\x0blocation_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12%\n\x11\x61\x64justment_reason\x18\x07 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x36\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"S\n\x13\x41\x64justStockResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x91\x03\n\x14TransferStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12#\n\x10\x66rom_location_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0eto_location_id\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0ftransfer_reason\x18\x08 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x36\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"V\n\x15TransferStockResponse\x12+\n\x06stocks\x18\x01 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xa8\x01\n\x10ListHoldsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x17\n\x06lot_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rwith_released\x18\x03 \x01(\x08\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"W\n\x11ListHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"~\n\x16ListAllocationsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"i\n\x17ListAllocationsResponse\x12\x35\n\x0b\x61llocations\x18\x01 \x03(\x0b\x32 .isthmus.inventory.v1.Allocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x12GetShipmentRequest\x12\x1e\n\x0bshipment_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\"G\n\x13GetShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"\x92\x01\n\x10ListStockRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"Y\n\x11ListStockResponse\x12+\n\x06stocks\x18\x01 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n ListInventoryTransactionsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1e\n\rwork_order_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18`\x12\x17\n\x06lot_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"~\n!ListInventoryTransactionsResponse\x12@\n\x0ctransactions\x18\x01 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe0\n\n\x10InventoryService\x12\\\n\tOpenStock\x12&.isthmus.inventory.v1.OpenStockRequest\x1a\'.isthmus.inventory.v1.OpenStockResponse\x12k\n\x0e\x43onfirmReceipt\x12+.isthmus.inventory.v1.ConfirmReceiptRequest\x1a,.isthmus.inventory.v1.ConfirmReceiptResponse\x12k\n\x0e\x41\x64viseShipment\x12+.isthmus.inventory.v1.AdviseShipmentRequest\x1a,.isthmus.inventory.v1.AdviseShipmentResponse\x12n\n\x0f\x43onfirmShipment\x12,.isthmus.inventory.v1.ConfirmShipmentRequest\x1a-.isthmus.inventory.v1.ConfirmShipmentResponse\x12V\n\x07HoldLot\x12$.isthmus.inventory.v1.HoldLotRequest\x1a%.isthmus.inventory.v1.HoldLotResponse\x12_\n\nReleaseLot\x12\'.isthmus.inventory.v1.ReleaseLotRequest\x1a(.isthmus.inventory.v1.ReleaseLotResponse\x12\x62\n\x0b\x41\x64justStock\x12(.isthmus.inventory.v1.AdjustStockRequest\x1a).isthmus.inventory.v1.AdjustStockResponse\x12h\n\rTransferStock\x12*.isthmus.inventory.v1.TransferStockRequest\x1a+.isthmus.inventory.v1.TransferStockResponse\x12\\\n\tListHolds\x12&.isthmus.inventory.v1.ListHoldsRequest\x1a\'.isthmus.inventory.v1.ListHoldsResponse\x12n\n\x0fListAllocations\x12,.isthmus.inventory.v1.ListAllocationsRequest\x1a-.isthmus.inventory.v1.ListAllocationsResponse\x12\x62\n\x0bGetShipment\x12(.isthmus.inventory.v1.GetShipmentRequest\x1a).isthmus.inventory.v1.GetShipmentResponse\x12\\\n\tListStock\x12&.isthmus.inventory.v1.ListStockRequest\x1a\'.isthmus.inventory.v1.ListStockResponse\x12\x8c\x01\n\x19ListInventoryTransactions\x12\x36.isthmus.inventory.v1.ListInventoryTransactionsRequest\x1a\x37.isthmus.inventory.v1.ListInventoryTransactionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,isthmus/inventory/v1/inventory_service.proto\x12\x14isthmus.inventory.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a\'isthmus/inventory/v1/availability.proto\x1a\x1fisthmus/inventory/v1/hold.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a isthmus/inventory/v1/stock.proto\"\xe8\x01\n\x10OpenStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x35\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\"Q\n\x11OpenStockResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xa7\x02\n\x15\x43onfirmReceiptRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lot_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12\x36\n\noccur_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"V\n\x16\x43onfirmReceiptResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8f\x01\n\x15\x41\x64viseShipmentRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x38\n\x08shipment\x18\x02 \x01(\x0b\x32\x1e.isthmus.inventory.v1.ShipmentB\x06\xbaH\x03\xc8\x01\x01\"\\\n\x16\x41\x64viseShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xf3\x01\n\x16\x43onfirmShipmentRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\x0bshipment_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\x12\x43\n\x0cshipped_lots\x18\x03 \x03(\x0b\x32 .isthmus.inventory.v1.ShippedLotB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xf4\x03\x12\x36\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"]\n\x17\x43onfirmShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xd2\x01\n\x0eHoldLotRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x19\n\x06lot_id\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1f\n\x0bhold_reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"M\n\x0fHoldLotResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xbe\x01\n\x11ReleaseLotRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1b\n\x07hold_id\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0\x01\x12\"\n\x0erelease_reason\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"P\n\x12ReleaseLotResponse\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xe9\x02\n\x12\x41\x64justStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1e\n\x0blocation_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12%\n\x11\x61\x64justment_reason\x18\x07 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x36\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"S\n\x13\x41\x64justStockResponse\x12*\n\x05stock\x18\x01 \x01(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x91\x03\n\x14TransferStockRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\x07item_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x17\n\x06lot_id\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12#\n\x10\x66rom_location_id\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\x0eto_location_id\x18\x06 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x35\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.QuantityB\x06\xbaH\x03\xc8\x01\x01\x12#\n\x0ftransfer_reason\x18\x08 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x36\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\xbaH\x03\xc8\x01\x01\"V\n\x15TransferStockResponse\x12+\n\x06stocks\x18\x01 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\xa8\x01\n\x10ListHoldsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x17\n\x06lot_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x15\n\rwith_released\x18\x03 \x01(\x08\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"W\n\x11ListHoldsResponse\x12)\n\x05holds\x18\x01 \x03(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"~\n\x16ListAllocationsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"i\n\x17ListAllocationsResponse\x12\x35\n\x0b\x61llocations\x18\x01 \x03(\x0b\x32 .isthmus.inventory.v1.Allocation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"4\n\x12GetShipmentRequest\x12\x1e\n\x0bshipment_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18`\"G\n\x13GetShipmentResponse\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"\x92\x01\n\x10ListStockRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"Y\n\x11ListStockResponse\x12+\n\x06stocks\x18\x01 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa3\x01\n!ListMaterialAvailabilitiesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x18\n\x07item_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\tpage_size\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x8a\x01\n\"ListMaterialAvailabilitiesResponse\x12K\n\x17material_availabilities\x18\x01 \x03(\x0b\x32*.isthmus.inventory.v1.MaterialAvailability\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc1\x01\n ListInventoryTransactionsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1e\n\rwork_order_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18`\x12\x17\n\x06lot_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1a\n\tpage_size\x18\x04 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"~\n!ListInventoryTransactionsResponse\x12@\n\x0ctransactions\x18\x01 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf2\x0b\n\x10InventoryService\x12\\\n\tOpenStock\x12&.isthmus.inventory.v1.OpenStockRequest\x1a\'.isthmus.inventory.v1.OpenStockResponse\x12k\n\x0e\x43onfirmReceipt\x12+.isthmus.inventory.v1.ConfirmReceiptRequest\x1a,.isthmus.inventory.v1.ConfirmReceiptResponse\x12k\n\x0e\x41\x64viseShipment\x12+.isthmus.inventory.v1.AdviseShipmentRequest\x1a,.isthmus.inventory.v1.AdviseShipmentResponse\x12n\n\x0f\x43onfirmShipment\x12,.isthmus.inventory.v1.ConfirmShipmentRequest\x1a-.isthmus.inventory.v1.ConfirmShipmentResponse\x12V\n\x07HoldLot\x12$.isthmus.inventory.v1.HoldLotRequest\x1a%.isthmus.inventory.v1.HoldLotResponse\x12_\n\nReleaseLot\x12\'.isthmus.inventory.v1.ReleaseLotRequest\x1a(.isthmus.inventory.v1.ReleaseLotResponse\x12\x62\n\x0b\x41\x64justStock\x12(.isthmus.inventory.v1.AdjustStockRequest\x1a).isthmus.inventory.v1.AdjustStockResponse\x12h\n\rTransferStock\x12*.isthmus.inventory.v1.TransferStockRequest\x1a+.isthmus.inventory.v1.TransferStockResponse\x12\\\n\tListHolds\x12&.isthmus.inventory.v1.ListHoldsRequest\x1a\'.isthmus.inventory.v1.ListHoldsResponse\x12n\n\x0fListAllocations\x12,.isthmus.inventory.v1.ListAllocationsRequest\x1a-.isthmus.inventory.v1.ListAllocationsResponse\x12\x62\n\x0bGetShipment\x12(.isthmus.inventory.v1.GetShipmentRequest\x1a).isthmus.inventory.v1.GetShipmentResponse\x12\\\n\tListStock\x12&.isthmus.inventory.v1.ListStockRequest\x1a\'.isthmus.inventory.v1.ListStockResponse\x12\x8f\x01\n\x1aListMaterialAvailabilities\x12\x37.isthmus.inventory.v1.ListMaterialAvailabilitiesRequest\x1a\x38.isthmus.inventory.v1.ListMaterialAvailabilitiesResponse\x12\x8c\x01\n\x19ListInventoryTransactions\x12\x36.isthmus.inventory.v1.ListInventoryTransactionsRequest\x1a\x37.isthmus.inventory.v1.ListInventoryTransactionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -149,6 +150,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTSTOCKREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTSTOCKREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTSTOCKREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['plant_id']._loaded_options = None
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['item_id']._loaded_options = None
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['item_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['plant_id']._loaded_options = None
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['plant_id']._serialized_options = b'\272H\025r\0232\021^[a-z0-9-]{1,32}$'
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['work_order_id']._loaded_options = None
@@ -159,58 +168,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTINVENTORYTRANSACTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\004'
-  _globals['_OPENSTOCKREQUEST']._serialized_start=359
-  _globals['_OPENSTOCKREQUEST']._serialized_end=591
-  _globals['_OPENSTOCKRESPONSE']._serialized_start=593
-  _globals['_OPENSTOCKRESPONSE']._serialized_end=674
-  _globals['_CONFIRMRECEIPTREQUEST']._serialized_start=677
-  _globals['_CONFIRMRECEIPTREQUEST']._serialized_end=972
-  _globals['_CONFIRMRECEIPTRESPONSE']._serialized_start=974
-  _globals['_CONFIRMRECEIPTRESPONSE']._serialized_end=1060
-  _globals['_ADVISESHIPMENTREQUEST']._serialized_start=1063
-  _globals['_ADVISESHIPMENTREQUEST']._serialized_end=1206
-  _globals['_ADVISESHIPMENTRESPONSE']._serialized_start=1208
-  _globals['_ADVISESHIPMENTRESPONSE']._serialized_end=1300
-  _globals['_CONFIRMSHIPMENTREQUEST']._serialized_start=1303
-  _globals['_CONFIRMSHIPMENTREQUEST']._serialized_end=1546
-  _globals['_CONFIRMSHIPMENTRESPONSE']._serialized_start=1548
-  _globals['_CONFIRMSHIPMENTRESPONSE']._serialized_end=1641
-  _globals['_HOLDLOTREQUEST']._serialized_start=1644
-  _globals['_HOLDLOTREQUEST']._serialized_end=1854
-  _globals['_HOLDLOTRESPONSE']._serialized_start=1856
-  _globals['_HOLDLOTRESPONSE']._serialized_end=1933
-  _globals['_RELEASELOTREQUEST']._serialized_start=1936
-  _globals['_RELEASELOTREQUEST']._serialized_end=2126
-  _globals['_RELEASELOTRESPONSE']._serialized_start=2128
-  _globals['_RELEASELOTRESPONSE']._serialized_end=2208
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=2211
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=2572
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=2574
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=2657
-  _globals['_TRANSFERSTOCKREQUEST']._serialized_start=2660
-  _globals['_TRANSFERSTOCKREQUEST']._serialized_end=3061
-  _globals['_TRANSFERSTOCKRESPONSE']._serialized_start=3063
-  _globals['_TRANSFERSTOCKRESPONSE']._serialized_end=3149
-  _globals['_LISTHOLDSREQUEST']._serialized_start=3152
-  _globals['_LISTHOLDSREQUEST']._serialized_end=3320
-  _globals['_LISTHOLDSRESPONSE']._serialized_start=3322
-  _globals['_LISTHOLDSRESPONSE']._serialized_end=3409
-  _globals['_LISTALLOCATIONSREQUEST']._serialized_start=3411
-  _globals['_LISTALLOCATIONSREQUEST']._serialized_end=3537
-  _globals['_LISTALLOCATIONSRESPONSE']._serialized_start=3539
-  _globals['_LISTALLOCATIONSRESPONSE']._serialized_end=3644
-  _globals['_GETSHIPMENTREQUEST']._serialized_start=3646
-  _globals['_GETSHIPMENTREQUEST']._serialized_end=3698
-  _globals['_GETSHIPMENTRESPONSE']._serialized_start=3700
-  _globals['_GETSHIPMENTRESPONSE']._serialized_end=3771
-  _globals['_LISTSTOCKREQUEST']._serialized_start=3774
-  _globals['_LISTSTOCKREQUEST']._serialized_end=3920
-  _globals['_LISTSTOCKRESPONSE']._serialized_start=3922
-  _globals['_LISTSTOCKRESPONSE']._serialized_end=4011
-  _globals['_LISTINVENTORYTRANSACTIONSREQUEST']._serialized_start=4014
-  _globals['_LISTINVENTORYTRANSACTIONSREQUEST']._serialized_end=4207
-  _globals['_LISTINVENTORYTRANSACTIONSRESPONSE']._serialized_start=4209
-  _globals['_LISTINVENTORYTRANSACTIONSRESPONSE']._serialized_end=4335
-  _globals['_INVENTORYSERVICE']._serialized_start=4338
-  _globals['_INVENTORYSERVICE']._serialized_end=5714
+  _globals['_OPENSTOCKREQUEST']._serialized_start=400
+  _globals['_OPENSTOCKREQUEST']._serialized_end=632
+  _globals['_OPENSTOCKRESPONSE']._serialized_start=634
+  _globals['_OPENSTOCKRESPONSE']._serialized_end=715
+  _globals['_CONFIRMRECEIPTREQUEST']._serialized_start=718
+  _globals['_CONFIRMRECEIPTREQUEST']._serialized_end=1013
+  _globals['_CONFIRMRECEIPTRESPONSE']._serialized_start=1015
+  _globals['_CONFIRMRECEIPTRESPONSE']._serialized_end=1101
+  _globals['_ADVISESHIPMENTREQUEST']._serialized_start=1104
+  _globals['_ADVISESHIPMENTREQUEST']._serialized_end=1247
+  _globals['_ADVISESHIPMENTRESPONSE']._serialized_start=1249
+  _globals['_ADVISESHIPMENTRESPONSE']._serialized_end=1341
+  _globals['_CONFIRMSHIPMENTREQUEST']._serialized_start=1344
+  _globals['_CONFIRMSHIPMENTREQUEST']._serialized_end=1587
+  _globals['_CONFIRMSHIPMENTRESPONSE']._serialized_start=1589
+  _globals['_CONFIRMSHIPMENTRESPONSE']._serialized_end=1682
+  _globals['_HOLDLOTREQUEST']._serialized_start=1685
+  _globals['_HOLDLOTREQUEST']._serialized_end=1895
+  _globals['_HOLDLOTRESPONSE']._serialized_start=1897
+  _globals['_HOLDLOTRESPONSE']._serialized_end=1974
+  _globals['_RELEASELOTREQUEST']._serialized_start=1977
+  _globals['_RELEASELOTREQUEST']._serialized_end=2167
+  _globals['_RELEASELOTRESPONSE']._serialized_start=2169
+  _globals['_RELEASELOTRESPONSE']._serialized_end=2249
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=2252
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=2613
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=2615
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=2698
+  _globals['_TRANSFERSTOCKREQUEST']._serialized_start=2701
+  _globals['_TRANSFERSTOCKREQUEST']._serialized_end=3102
+  _globals['_TRANSFERSTOCKRESPONSE']._serialized_start=3104
+  _globals['_TRANSFERSTOCKRESPONSE']._serialized_end=3190
+  _globals['_LISTHOLDSREQUEST']._serialized_start=3193
+  _globals['_LISTHOLDSREQUEST']._serialized_end=3361
+  _globals['_LISTHOLDSRESPONSE']._serialized_start=3363
+  _globals['_LISTHOLDSRESPONSE']._serialized_end=3450
+  _globals['_LISTALLOCATIONSREQUEST']._serialized_start=3452
+  _globals['_LISTALLOCATIONSREQUEST']._serialized_end=3578
+  _globals['_LISTALLOCATIONSRESPONSE']._serialized_start=3580
+  _globals['_LISTALLOCATIONSRESPONSE']._serialized_end=3685
+  _globals['_GETSHIPMENTREQUEST']._serialized_start=3687
+  _globals['_GETSHIPMENTREQUEST']._serialized_end=3739
+  _globals['_GETSHIPMENTRESPONSE']._serialized_start=3741
+  _globals['_GETSHIPMENTRESPONSE']._serialized_end=3812
+  _globals['_LISTSTOCKREQUEST']._serialized_start=3815
+  _globals['_LISTSTOCKREQUEST']._serialized_end=3961
+  _globals['_LISTSTOCKRESPONSE']._serialized_start=3963
+  _globals['_LISTSTOCKRESPONSE']._serialized_end=4052
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST']._serialized_start=4055
+  _globals['_LISTMATERIALAVAILABILITIESREQUEST']._serialized_end=4218
+  _globals['_LISTMATERIALAVAILABILITIESRESPONSE']._serialized_start=4221
+  _globals['_LISTMATERIALAVAILABILITIESRESPONSE']._serialized_end=4359
+  _globals['_LISTINVENTORYTRANSACTIONSREQUEST']._serialized_start=4362
+  _globals['_LISTINVENTORYTRANSACTIONSREQUEST']._serialized_end=4555
+  _globals['_LISTINVENTORYTRANSACTIONSRESPONSE']._serialized_start=4557
+  _globals['_LISTINVENTORYTRANSACTIONSRESPONSE']._serialized_end=4683
+  _globals['_INVENTORYSERVICE']._serialized_start=4686
+  _globals['_INVENTORYSERVICE']._serialized_end=6208
 # @@protoc_insertion_point(module_scope)

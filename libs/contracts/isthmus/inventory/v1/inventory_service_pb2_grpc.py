@@ -95,6 +95,11 @@ class InventoryServiceStub:
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockRequest.SerializeToString,
                 response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockResponse.FromString,
                 _registered_method=True)
+        self.ListMaterialAvailabilities = channel.unary_unary(
+                '/isthmus.inventory.v1.InventoryService/ListMaterialAvailabilities',
+                request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesResponse.FromString,
+                _registered_method=True)
         self.ListInventoryTransactions = channel.unary_unary(
                 '/isthmus.inventory.v1.InventoryService/ListInventoryTransactions',
                 request_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListInventoryTransactionsRequest.SerializeToString,
@@ -204,6 +209,13 @@ class InventoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMaterialAvailabilities(self, request, context):
+        """Lists how much of each item can be used, as it was said last, by item id. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInventoryTransactions(self, request, context):
         """Lists the ledger in booking order. Errors: PAGE_TOKEN_INVALID.
         """
@@ -273,6 +285,11 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     servicer.ListStock,
                     request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockRequest.FromString,
                     response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockResponse.SerializeToString,
+            ),
+            'ListMaterialAvailabilities': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMaterialAvailabilities,
+                    request_deserializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesRequest.FromString,
+                    response_serializer=isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesResponse.SerializeToString,
             ),
             'ListInventoryTransactions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInventoryTransactions,
@@ -605,6 +622,33 @@ class InventoryService:
             '/isthmus.inventory.v1.InventoryService/ListStock',
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockRequest.SerializeToString,
             isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListStockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMaterialAvailabilities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.inventory.v1.InventoryService/ListMaterialAvailabilities',
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesRequest.SerializeToString,
+            isthmus_dot_inventory_dot_v1_dot_inventory__service__pb2.ListMaterialAvailabilitiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

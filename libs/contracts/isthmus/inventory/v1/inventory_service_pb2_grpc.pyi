@@ -79,6 +79,8 @@ class InventoryServiceStub:
     """Reads one shipment. Errors: SHIPMENT_MISSING."""
     ListStock: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListStockRequest, _inventory_service_pb2.ListStockResponse]
     """Lists stock by item, lot and place. Errors: PAGE_TOKEN_INVALID."""
+    ListMaterialAvailabilities: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListMaterialAvailabilitiesRequest, _inventory_service_pb2.ListMaterialAvailabilitiesResponse]
+    """Lists how much of each item can be used, as it was said last, by item id. Errors: PAGE_TOKEN_INVALID."""
     ListInventoryTransactions: _grpc.UnaryUnaryMultiCallable[_inventory_service_pb2.ListInventoryTransactionsRequest, _inventory_service_pb2.ListInventoryTransactionsResponse]
     """Lists the ledger in booking order. Errors: PAGE_TOKEN_INVALID."""
 
@@ -133,6 +135,8 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Reads one shipment. Errors: SHIPMENT_MISSING."""
     ListStock: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListStockRequest, _inventory_service_pb2.ListStockResponse]  # type: ignore[assignment]
     """Lists stock by item, lot and place. Errors: PAGE_TOKEN_INVALID."""
+    ListMaterialAvailabilities: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListMaterialAvailabilitiesRequest, _inventory_service_pb2.ListMaterialAvailabilitiesResponse]  # type: ignore[assignment]
+    """Lists how much of each item can be used, as it was said last, by item id. Errors: PAGE_TOKEN_INVALID."""
     ListInventoryTransactions: _aio.UnaryUnaryMultiCallable[_inventory_service_pb2.ListInventoryTransactionsRequest, _inventory_service_pb2.ListInventoryTransactionsResponse]  # type: ignore[assignment]
     """Lists the ledger in booking order. Errors: PAGE_TOKEN_INVALID."""
 
@@ -256,6 +260,14 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_service_pb2.ListStockResponse, _abc.Awaitable[_inventory_service_pb2.ListStockResponse]]:
         """Lists stock by item, lot and place. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListMaterialAvailabilities(
+        self,
+        request: _inventory_service_pb2.ListMaterialAvailabilitiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_service_pb2.ListMaterialAvailabilitiesResponse, _abc.Awaitable[_inventory_service_pb2.ListMaterialAvailabilitiesResponse]]:
+        """Lists how much of each item can be used, as it was said last, by item id. Errors: PAGE_TOKEN_INVALID."""
 
     @_abc_1.abstractmethod
     def ListInventoryTransactions(
