@@ -24,6 +24,7 @@ DDL = """
 CREATE TABLE IF NOT EXISTS batch (nr INTEGER PRIMARY KEY AUTOINCREMENT, external_id TEXT UNIQUE, content TEXT,
   state TEXT, next_phase INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS request (external_id TEXT PRIMARY KEY, batch INTEGER, verb TEXT);
+CREATE TABLE IF NOT EXISTS material (name TEXT PRIMARY KEY, revision INTEGER, content TEXT);
 CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT, content TEXT);
 """
 UNITS = {"kg", "g", "l", "pcs", "m"}
@@ -106,6 +107,24 @@ class Executive:
             "SELECT * FROM request WHERE external_id = ?", (request.query_params.get("externalId", ""),)
         ).fetchall()
         return JSONResponse({"requests": [{"verb": row["verb"], "batch": _name(row["batch"])} for row in rows]})
+
+    async def put_material(self, request: Request) -> Response:
+        """The last revision of a material counts; an older one is passed over."""
+        content = await body(request)
+        name = str(content.get("material") or "")
+        if not name or not isinstance(content.get("revision"), int):
+            raise BadRequest("material or revision is missing")
+        self.store.execute(
+            "INSERT INTO material VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, "
+            "content = excluded.content WHERE excluded.revision > material.revision",
+            (name, content["revision"], json.dumps(content)),
+        )
+        return JSONResponse({"material": name})
+
+    async def materials(self, request: Request) -> Response:
+        name = request.query_params.get("material")
+        rows = self.store.execute("SELECT * FROM material WHERE ? IS NULL OR name = ? ORDER BY name", (name, name))
+        return JSONResponse({"materials": [json.loads(row["content"]) for row in rows]})
 
     def _note(self, reference: str, number: int | None, verb: str) -> None:
         self.store.execute("INSERT INTO request VALUES (?, ?, ?)", (reference, number, verb))
@@ -220,6 +239,8 @@ class Executive:
             Route("/batches", self.batches),
             Route("/batches/{batch}/resize", self.resize, methods=["POST"]),
             Route("/batches/{batch}/abort", self.abort, methods=["POST"]),
+            Route("/materials", self.materials),
+            Route("/materials", self.put_material, methods=["PUT"]),
             Route("/requests", self.requests),
             Route("/records", self.records),
             Route("/records/{record}/void", self.void, methods=["POST"]),

@@ -20,6 +20,7 @@ DDL = """
 CREATE TABLE IF NOT EXISTS auftrag (nr INTEGER PRIMARY KEY AUTOINCREMENT, fremdreferenz TEXT UNIQUE, inhalt TEXT,
   status TEXT, naechster INTEGER DEFAULT 0, gut INTEGER DEFAULT 0, ausschuss INTEGER DEFAULT 0);
 CREATE TABLE IF NOT EXISTS journal (fremdreferenz TEXT PRIMARY KEY, auftrag INTEGER, vorgang TEXT, inhalt TEXT);
+CREATE TABLE IF NOT EXISTS material (artikel TEXT PRIMARY KEY, stand INTEGER, inhalt TEXT);
 CREATE TABLE IF NOT EXISTS meldung (lfd INTEGER PRIMARY KEY AUTOINCREMENT, nummer TEXT, inhalt TEXT);
 """
 UNITS = {"ST", "KG", "G", "L", "M"}
@@ -143,6 +144,38 @@ class Mes:
     def _one(self, sql: str, value: Any) -> Any:
         return self.store.execute(sql, (value,)).fetchone()
 
+    # --- material
+
+    async def put_material(self, request: Request) -> Response:
+        """The last state of an item counts; an older one is passed over."""
+        content = await body(request)
+        item = str(content.get("artikel") or "")
+        if not item or not isinstance(content.get("stand"), int) or content.get("einheit") not in (*UNITS, ""):
+            raise BadRequest("artikel, stand oder einheit fehlt")
+        for name in ("bestand", "verfuegbar", "sicherheitsbestand", "meldebestand"):
+            number_of(content.get(name, "0"))
+        self.store.execute(
+            "INSERT INTO material VALUES (?, ?, ?) ON CONFLICT (artikel) DO UPDATE SET stand = excluded.stand, "
+            "inhalt = excluded.inhalt WHERE excluded.stand > material.stand",
+            (item, content["stand"], json.dumps(content)),
+        )
+        return JSONResponse(self._material(self._one("SELECT * FROM material WHERE artikel = ?", item)))
+
+    async def list_material(self, request: Request) -> Response:
+        item = request.query_params.get("artikel")
+        rows = self.store.execute(
+            "SELECT * FROM material WHERE ? IS NULL OR artikel = ? ORDER BY artikel", (item, item)
+        )
+        return JSONResponse({"material": [self._material(row) for row in rows]})
+
+    def _material(self, row: sqlite3.Row) -> dict[str, Any]:
+        """With a light for the shop floor: stock below what is to be kept."""
+        content = json.loads(row["inhalt"])
+        have = number_of(content.get("verfuegbar", "0"))
+        low = [n for n in ("sicherheitsbestand", "meldebestand") if n in content and have < number_of(content[n])]
+        return {**content, "ampel": "ROT" if low[:1] == ["sicherheitsbestand"] else
+                "GELB" if low else "GRUEN"}  # fmt: skip
+
     # --- reports
 
     async def reports(self, request: Request) -> Response:
@@ -249,6 +282,8 @@ class Mes:
             Route("/api/auftraege/{nr}", self.change_order, methods=["PUT"]),
             Route("/api/auftraege/{nr}/storno", self.cancel_order, methods=["POST"]),
             Route("/api/journal", self.journal),
+            Route("/api/material", self.list_material),
+            Route("/api/material", self.put_material, methods=["PUT"]),
             Route("/api/meldungen", self.reports),
             Route("/api/meldungen", self.post_report, methods=["POST"]),
             Route("/api/meldungen/{nummer}/wiederholen", self.resend_report, methods=["POST"]),

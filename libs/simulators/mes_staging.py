@@ -27,6 +27,11 @@ CREATE TABLE IF NOT EXISTS CONFIRM_PARTS_OUT (ROW_ID INTEGER PRIMARY KEY AUTOINC
   ITEM TEXT, LOT TEXT, QTY TEXT, UOM TEXT);
 CREATE TABLE IF NOT EXISTS MES_ORDERS (MES_NO TEXT PRIMARY KEY, EXT_ORDER TEXT UNIQUE, EXT_REF TEXT, ITEM TEXT, QTY TEXT, UOM TEXT,
   STATE TEXT, NEXT_OP INTEGER DEFAULT 0, SCRAPPED INTEGER DEFAULT 0, MADE INTEGER DEFAULT 0);
+CREATE TABLE IF NOT EXISTS MATERIAL_IN (ROW_ID INTEGER PRIMARY KEY AUTOINCREMENT, EXT_REF TEXT UNIQUE NOT NULL, ITEM TEXT NOT NULL,
+  SEQ INTEGER NOT NULL, ON_HAND TEXT, AVAILABLE TEXT, SAFETY TEXT, REORDER TEXT, UOM TEXT, STATUS TEXT NOT NULL DEFAULT 'N',
+  ERR_TEXT TEXT, TS TEXT);
+CREATE TABLE IF NOT EXISTS MES_MATERIALS (ITEM TEXT PRIMARY KEY, SEQ INTEGER, ON_HAND TEXT, AVAILABLE TEXT, SAFETY TEXT,
+  REORDER TEXT, UOM TEXT);
 CREATE TABLE IF NOT EXISTS MES_SWITCH (NAME TEXT PRIMARY KEY, VALUE TEXT);
 """
 
@@ -45,7 +50,30 @@ class Mes:
         while True:
             for row in self.store.execute("SELECT * FROM ORDERS_IN WHERE STATUS = 'N' ORDER BY ROW_ID").fetchall():
                 self._take(row)
+            for row in self.store.execute("SELECT * FROM MATERIAL_IN WHERE STATUS = 'N' ORDER BY ROW_ID").fetchall():
+                self._take_material(row)
             await asyncio.sleep(0.1)
+
+    def _take_material(self, row: sqlite3.Row) -> None:
+        """The highest SEQ of an item counts; a row with a lower one is taken and changes nothing."""
+        names = ("ON_HAND", "AVAILABLE", "SAFETY", "REORDER")
+        try:
+            for name in names:
+                Decimal(row[name] or 0)
+            done = ("P", None) if row["UOM"] in ("KS", "KG", "") else ("E", "UOM NEPLATNE")
+        except InvalidOperation:
+            done = ("E", "MNOZSTVI NENI CISLO")
+        self.store.execute("BEGIN IMMEDIATE")
+        if done[0] == "P":
+            self.store.execute(
+                "INSERT INTO MES_MATERIALS VALUES (?,?,?,?,?,?,?) ON CONFLICT (ITEM) DO UPDATE SET SEQ = excluded.SEQ, "
+                "ON_HAND = excluded.ON_HAND, AVAILABLE = excluded.AVAILABLE, SAFETY = excluded.SAFETY, "
+                "REORDER = excluded.REORDER, UOM = excluded.UOM WHERE excluded.SEQ > MES_MATERIALS.SEQ",
+                (row["ITEM"], row["SEQ"], *(row[name] for name in names), row["UOM"]),
+            )
+        sql = "UPDATE MATERIAL_IN SET STATUS = ?, ERR_TEXT = ?, TS = ? WHERE ROW_ID = ?"
+        self.store.execute(sql, (*done, self._stamp(), row["ROW_ID"]))
+        self.store.execute("COMMIT")
 
     def _take(self, row: sqlite3.Row) -> None:
         self.store.execute("BEGIN IMMEDIATE")

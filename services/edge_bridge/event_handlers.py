@@ -6,10 +6,12 @@ import sys
 from zoneinfo import ZoneInfo
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from isthmus.inventory.v1.inventory_events_pb2 import MaterialAvailabilityChanged
+from isthmus.masterdata.v1.masterdata_events_pb2 import InventoryPolicyChanged
 from isthmus.production.v1.production_events_pb2 import WorkOrderCancelled, WorkOrderChanged, WorkOrderReleased
 from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
 from servicekit.facts import Do, EventMeta, Handler, consumes, handlers_of
-from services.edge_bridge import use_cases, wire
+from services.edge_bridge import material_use_cases, material_wire, use_cases, wire
 from services.edge_bridge.lims_map import LimsMap
 from services.edge_bridge.mappings import MAPPINGS, lab_result
 from services.edge_bridge.settings import Settings
@@ -33,6 +35,18 @@ def take_order_back(event: WorkOrderCancelled, meta: EventMeta) -> Do:
     """When an order is cancelled, take it back from the MES."""
     command = wire.give_to_mes(wire.CANCEL, event.work_order, meta, event.cancel_reason)
     return Do(use_cases.give_to_mes, command)
+
+
+@consumes(MaterialAvailabilityChanged)
+def note_availability(event: MaterialAvailabilityChanged, meta: EventMeta) -> Do:
+    """When another amount of an item can be used, tell the MES."""
+    return Do(material_use_cases.note_material, material_wire.note_availability(event, meta))
+
+
+@consumes(InventoryPolicyChanged)
+def note_policy(event: InventoryPolicyChanged, meta: EventMeta) -> Do:
+    """When the plant wants to have another amount of an item, tell the MES."""
+    return Do(material_use_cases.note_material, material_wire.note_policy(event, meta))
 
 
 def handlers(settings: Settings, lims_map: LimsMap | None) -> dict[str, Handler]:

@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from servicekit import clock
-from servicekit.domain import plain
+from servicekit.domain import Quantity, plain
 from servicekit.rows import Rows, scaled, table, unscaled
 from servicekit.use_case import Store
 from services.edge_bridge.domain.evidence import HistorianRead, Question
 from services.edge_bridge.domain.machine import Machine, MachineState, Stand
+from services.edge_bridge.domain.material import Material
 from services.edge_bridge.domain.plant_order import Feed, MesNumber, PlantOrder, WorkOrderUnknown
 from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
@@ -160,4 +161,42 @@ HISTORIAN_READS = Rows(
     to_row=_row_of_read,
 )
 
-STORE = Store("edge_bridge", (PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS, MACHINES, SAMPLES, HISTORIAN_READS))
+
+def _amount(text: str) -> Quantity | None:
+    value, _, unit_code = text.partition(" ")
+    return Quantity(Decimal(value), unit_code) if text else None
+
+
+def _amount_text(amount: Quantity | None) -> str:
+    return f"{plain(amount.value)} {amount.unit_code}" if amount is not None else ""
+
+
+MATERIALS = Rows(
+    table("materials", "item_id plant_id on_hand available safety_stock reorder_point", "version", flags="is_asked"),
+    Material,
+    key=("item_id",),
+    from_row=lambda r: Material(
+        r.item_id,
+        r.plant_id,
+        _amount(r.on_hand),
+        _amount(r.available),
+        _amount(r.safety_stock),
+        _amount(r.reorder_point),
+        r.version,
+        bool(r.is_asked),
+    ),
+    to_row=lambda m: {
+        "item_id": m.item_id,
+        "plant_id": m.plant_id,
+        "on_hand": _amount_text(m.on_hand),
+        "available": _amount_text(m.available),
+        "safety_stock": _amount_text(m.safety_stock),
+        "reorder_point": _amount_text(m.reorder_point),
+        "version": m.version,
+        "is_asked": m.is_asked,
+    },
+)
+
+STORE = Store(
+    "edge_bridge", (MATERIALS, PLANT_ORDERS, MES_NUMBERS, FEEDS, STATIONS, MACHINES, SAMPLES, HISTORIAN_READS)
+)

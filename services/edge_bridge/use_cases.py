@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,8 @@ from services.edge_bridge.domain.plant_order import (
 from services.edge_bridge.domain.sample import Sample
 from services.edge_bridge.domain.station import Station, StationState
 from services.edge_bridge.domain.watch import is_worth_saying
+from services.edge_bridge.material_use_cases import decide_material_outcome, outcome_loads
+from services.edge_bridge.material_wire import TELL_MATERIAL
 from services.edge_bridge.store import FEEDS, HISTORIAN_READS, MACHINES, MES_NUMBERS, PLANT_ORDERS, SAMPLES, STATIONS
 
 # --- orders to the MES
@@ -269,11 +272,15 @@ def decide_sample_outcome(seen: Seen, command: PostingOutcome, now: datetime) ->
 
 def decide_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> Decision:
     """What follows from the end of a posting, to the MES or to the laboratory."""
+    if command.posting.kind == TELL_MATERIAL:
+        return decide_material_outcome(seen, command, now)
     is_sample = command.posting.kind == wire.TAKE_SAMPLE
     return decide_sample_outcome(seen, command, now) if is_sample else decide_mes_outcome(seen, command, now)
 
 
-def _outcome_loads(command: PostingOutcome, seen: Seen) -> list[Key[Any]]:
+def _outcome_loads(command: PostingOutcome, seen: Seen) -> Sequence[Key[Any]]:
+    if command.posting.kind == TELL_MATERIAL:
+        return outcome_loads(command)
     if command.posting.kind != wire.TAKE_SAMPLE:
         return _mes_outcome_loads(command, seen)
     return [SAMPLES.key(command.answer["sample_number"])] if command.state == "acknowledged" else []

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from isthmus.common.v1.business_key_pb2 import BusinessKey
+from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.masterdata.v1.masterdata_service_pb2 import RecordItemRequest
 from isthmus.production.v1.production_service_pb2 import ConfirmOperationRequest, ReleaseWorkOrderRequest
+from servicekit.postings import Posting
 
 
 def a_key(number: str, source: str = "erp-aachen", document: str = "work_order") -> BusinessKey:
@@ -42,3 +44,17 @@ def a_confirmation(
     said.output_lot_id = lot
     said.occur_time.FromDatetime(datetime.now(UTC))
     return request
+
+
+def a_material(item_id: str, version: int, available: str, reorder: str = "") -> Posting:
+    """What an MES is told of an item, in pieces."""
+    payload = TellMaterial(item_id=item_id, version=version)
+    for amount, value in (
+        (payload.on_hand, available),
+        (payload.available, available),
+        (payload.reorder_point, reorder),
+    ):
+        if value:
+            amount.value, amount.unit_code = value, "C62"
+    key = f"material/{item_id}/{version}"
+    return Posting("p", "plant", "mes", "tell_material", f"material:{item_id}", key, payload)

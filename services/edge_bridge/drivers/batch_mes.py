@@ -8,9 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from isthmus.common.v1.quantity_pb2 import Quantity
+from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit.postings import Posting, PostingKind, Refused
+from servicekit.postings import Found, Posting, PostingKind, Refused
 from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
 
 UNITS = {"KGM": "kg", "GRM": "g", "LTR": "l", "C62": "pcs", "MTR": "m"}
@@ -56,6 +57,7 @@ class BatchMes(FeedMes):
             "dispatch_work_order": CreatesBatch(self.http),
             "change_work_order": ResizesBatch(self.http),
             "cancel_work_order": AbortsBatch(self.http),
+            "tell_material": TellsMaterial(self.http),
         }
 
 
@@ -91,3 +93,24 @@ class AbortsBatch(BatchStep):
     async def book(self, posting: Posting, foreign_id: str) -> None:
         body = {"externalId": posting.key, "reason": posting.payload.cancel_reason}
         await self.call("POST", f"/batches/{await self.number_of(posting)}/abort", json=body)
+
+
+class TellsMaterial(MesStep):
+    """Stock of a material beside what is wanted of it. The executive keeps the last revision, and passes over an older one."""
+
+    async def find(self, posting: Posting) -> Found | None:
+        told = posting.payload
+        found = (await self.call("GET", "/materials", params={"material": told.item_id}))["materials"]
+        is_there = bool(found) and int(found[0]["revision"]) >= told.version
+        return Found(told.item_id, is_booked=True) if is_there else None
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        told: TellMaterial = posting.payload
+        amounts = {
+            "onHand": told.on_hand,
+            "available": told.available,
+            "safetyStock": told.safety_stock,
+            "reorderPoint": told.reorder_point,
+        }
+        said = {name: _amount(amount) if amount.value else None for name, amount in amounts.items()}
+        await self.call("PUT", "/materials", json={"material": told.item_id, "revision": told.version, **said})

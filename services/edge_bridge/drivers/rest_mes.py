@@ -7,9 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit.postings import Posting, PostingKind, Refused
+from servicekit.postings import Found, Posting, PostingKind, Refused
 from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
 
 UNITS = {"C62": "ST", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
@@ -68,6 +69,7 @@ class RestMes(FeedMes):
             "dispatch_work_order": DispatchesWorkOrder(self.http),
             "change_work_order": ChangesWorkOrder(self.http),
             "cancel_work_order": CancelsWorkOrder(self.http),
+            "tell_material": TellsMaterial(self.http),
         }
 
 
@@ -105,3 +107,28 @@ class CancelsWorkOrder(ReportedStep):
     async def book(self, posting: Posting, foreign_id: str) -> None:
         body = {"fremdreferenz": posting.key, "grund": posting.payload.cancel_reason}
         await self.call("POST", f"/api/auftraege/{await self.number_of(posting)}/storno", json=body)
+
+
+class TellsMaterial(MesStep):
+    """Stock of an item beside what is wanted of it. The MES keeps the last state by its number, and passes over an older one."""
+
+    fault_names = ("fehler", "error")
+
+    async def find(self, posting: Posting) -> Found | None:
+        told = posting.payload
+        found = (await self.call("GET", "/api/material", params={"artikel": told.item_id}))["material"]
+        is_there = bool(found) and int(found[0]["stand"]) >= told.version
+        return Found(told.item_id, is_booked=True) if is_there else None
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        told: TellMaterial = posting.payload
+        amounts = {
+            "bestand": told.on_hand,
+            "verfuegbar": told.available,
+            "sicherheitsbestand": told.safety_stock,
+            "meldebestand": told.reorder_point,
+        }
+        said = {name: comma(amount.value) for name, amount in amounts.items() if amount.value}
+        units = [UNITS[amount.unit_code] for amount in amounts.values() if amount.value]
+        body = {"artikel": told.item_id, "stand": told.version, "einheit": units[0] if units else "", **said}
+        await self.call("PUT", "/api/material", json=body)

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit import clock
@@ -131,6 +132,7 @@ class StagingMes:
             "dispatch_work_order": StagingStep(self._tables, "N"),
             "change_work_order": StagingStep(self._tables, "C"),
             "cancel_work_order": StagingStep(self._tables, "X"),
+            "tell_material": MaterialStep(self._tables),
         }
 
 
@@ -144,8 +146,9 @@ class StagingStep:
     """One row of ORDERS_IN. EXT_REF keeps our key; the row is the draft, and the MES books it by taking it."""
 
     settle_time = SETTLE
+    table = "ORDERS_IN"
 
-    def __init__(self, tables: Tables, action: str) -> None:
+    def __init__(self, tables: Tables, action: str = "") -> None:
         self._tables, self._action = tables, action
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -156,7 +159,7 @@ class StagingStep:
 
     async def _row(self, key: str) -> dict[str, Any] | None:
         def read(connection: sqlite3.Connection) -> Any:
-            return connection.execute("SELECT * FROM ORDERS_IN WHERE EXT_REF = ?", (key,)).fetchone()
+            return connection.execute(f"SELECT * FROM {self.table} WHERE EXT_REF = ?", (key,)).fetchone()
 
         row = await self._run(read)
         return dict(row) if row is not None else None
@@ -168,17 +171,22 @@ class StagingStep:
     def _found(self, posting: Posting, row: dict[str, Any]) -> Found:
         if row["STATUS"] == "E":
             raise Refused("MES_REFUSED", row["ERR_TEXT"] or "no text")
-        answer = {"mes_order_number": row["MES_NO"] or ""}
-        return Found(posting.key, is_booked=row["STATUS"] == "P", answer=answer)
+        return Found(posting.key, is_booked=row["STATUS"] == "P", answer=self._answer(row))
+
+    def _answer(self, row: dict[str, Any]) -> dict[str, str]:
+        return {"mes_order_number": row["MES_NO"] or ""}
 
     async def draft(self, posting: Posting) -> str:
-        order: WorkOrder = posting.payload.work_order
-        await self._run(lambda connection: self._write(connection, posting.key, order))
+        def write(connection: sqlite3.Connection) -> None:
+            sql = f"SELECT 1 FROM {self.table} WHERE EXT_REF = ?"
+            if not connection.execute(sql, (posting.key,)).fetchone():
+                self._write(connection, posting.key, posting.payload)
+
+        await self._run(write)
         return posting.key
 
-    def _write(self, connection: sqlite3.Connection, key: str, order: WorkOrder) -> None:
-        if connection.execute("SELECT 1 FROM ORDERS_IN WHERE EXT_REF = ?", (key,)).fetchone():
-            return
+    def _write(self, connection: sqlite3.Connection, key: str, payload: Any) -> None:
+        order: WorkOrder = payload.work_order
         due = order.due_date
         day = date(due.year, due.month, due.day).strftime("%d.%m.%Y") if order.HasField("due_date") else ""
         for operation in order.operations:
@@ -204,3 +212,22 @@ class StagingStep:
     async def read(self, posting: Posting, foreign_id: str) -> Found:
         found = await self.find(posting)
         return found if found is not None else Found(posting.key, is_booked=False)
+
+
+class MaterialStep(StagingStep):
+    """One row of MATERIAL_IN; a row of a lower SEQ than the MES has of the item is taken and changes nothing."""
+
+    table = "MATERIAL_IN"
+
+    def _answer(self, row: dict[str, Any]) -> dict[str, str]:
+        return {}
+
+    def _write(self, connection: sqlite3.Connection, key: str, payload: Any) -> None:
+        told: TellMaterial = payload
+        amounts = (told.on_hand, told.available, told.safety_stock, told.reorder_point)
+        units = [UNITS[amount.unit_code] for amount in amounts if amount.value]
+        values = [amount.value or None for amount in amounts]
+        connection.execute(
+            "INSERT INTO MATERIAL_IN (EXT_REF, ITEM, SEQ, ON_HAND, AVAILABLE, SAFETY, REORDER, UOM) VALUES (?,?,?,?,?,?,?,?)",
+            (key, told.item_id, told.version, *values, units[0] if units else ""),
+        )

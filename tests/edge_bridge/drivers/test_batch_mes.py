@@ -18,6 +18,7 @@ from services.edge_bridge.wire import ReportConfirmation
 from tests.support.eventually import eventually
 from tests.support.ghent import Process
 from tests.support.ports import free_port
+from tests.support.requests import a_material
 
 pytestmark = pytest.mark.connected
 
@@ -133,3 +134,16 @@ async def test_an_executive_that_is_away_is_said_to_be(executive: Executive, mes
     await asyncio.to_thread(executive.process.kill)
     with pytest.raises(DriverAway):
         await mes.records("")
+
+
+async def test_a_material_s_last_revision_stands_and_an_older_one_is_passed_over(mes: BatchMes) -> None:
+    tell = mes.posting_kinds()["tell_material"]
+    newer, older = a_material("PA/1", 2, "79.5", "80"), a_material("PA/1", 1, "500")
+    assert await tell.find(newer) is None
+    for posting in (newer, older, newer):
+        await tell.book(posting, "")
+        assert (await tell.read(posting, "")).is_booked
+    (kept,) = (await mes.http.get("/materials")).json()["materials"]
+    assert (kept["material"], kept["revision"], kept["available"], kept["safetyStock"]) == (
+        "PA/1", 2, {"value": "79.5", "uom": "pcs"}, None
+    )  # fmt: skip

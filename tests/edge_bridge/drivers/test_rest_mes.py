@@ -16,6 +16,7 @@ from services.edge_bridge.mappings import document_number
 from tests.support.eventually import eventually
 from tests.support.ghent import Process
 from tests.support.ports import free_port
+from tests.support.requests import a_material
 
 pytestmark = pytest.mark.connected
 
@@ -74,3 +75,17 @@ async def test_a_book_that_can_not_be_read_is_said_to_be_away(terminal: Terminal
     await asyncio.to_thread(terminal.process.kill)
     with pytest.raises(DriverAway):
         await mes.booked("", 100)
+
+
+async def test_a_material_s_last_state_stands_and_an_older_one_is_passed_over(terminal: Terminal, mes: RestMes) -> None:
+    tell = mes.posting_kinds()["tell_material"]
+    newer, older = a_material("SEAL 7/A", 2, "79.5", "80"), a_material("SEAL 7/A", 1, "500")
+    assert await tell.find(newer) is None
+    for posting in (newer, older, newer):
+        await tell.book(posting, "")
+        assert (await tell.read(posting, "")).is_booked
+    (kept,) = (await mes.http.get("/api/material")).json()["material"]
+    assert (kept["artikel"], kept["stand"], kept["verfuegbar"], kept["meldebestand"], kept["ampel"]) == (
+        "SEAL 7/A", 2, "79,5", "80", "GELB"
+    )  # fmt: skip
+    assert await tell.find(a_material("SEAL 7/A", 3, "1")) is None

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from servicekit.postings import Refused
 from services.edge_bridge.driver import DriverAway
 from services.edge_bridge.drivers.staging_mes import StagingMes
 from tests.support.eventually import eventually
 from tests.support.ghent import Process
+from tests.support.requests import a_material
 
 pytestmark = pytest.mark.connected
 ROW = "INSERT INTO CONFIRM_OUT (MES_NO, OP_NO, GOOD, UOM, CANCELS) VALUES ('Z40001', '10', ?, 'KS', ?)"
@@ -57,3 +59,28 @@ async def test_rows_that_were_read_stay_in_its_book_and_a_cancellation_names_the
 async def test_tables_that_are_not_there_are_said_to_be_away(tmp_path: Path) -> None:
     with pytest.raises(DriverAway):
         await StagingMes("mes-brno", tmp_path / "none.db").booked("", 100)
+
+
+async def test_a_material_s_last_row_counts_and_a_late_older_one_changes_nothing(database: Path) -> None:
+    await eventually(lambda: has_tables(database))
+    tell = StagingMes("mes-brno", database).posting_kinds()["tell_material"]
+    newer, older = a_material("BALL-20", 2, "270", "280"), a_material("BALL-20", 1, "300")
+    assert await tell.find(newer) is None
+    for posting in (newer, older, newer):
+        await tell.draft(posting)
+        await tell.book(posting, posting.key)
+        assert (await tell.read(posting, posting.key)).is_booked
+    with closing(sqlite3.connect(database, timeout=10)) as connection:
+        kept = connection.execute("SELECT ITEM, SEQ, AVAILABLE, SAFETY, REORDER, UOM FROM MES_MATERIALS").fetchall()
+        rows = connection.execute("SELECT COUNT(*) FROM MATERIAL_IN").fetchone()
+    assert (kept, rows) == ([("BALL-20", 2, "270", None, "280", "KS")], (2,))
+
+
+async def test_a_material_that_the_mes_can_t_read_is_refused_with_its_words(database: Path) -> None:
+    await eventually(lambda: has_tables(database))
+    tell = StagingMes("mes-brno", database).posting_kinds()["tell_material"]
+    posting = a_material("BALL-20", 1, "much")
+    await tell.draft(posting)
+    await tell.book(posting, posting.key)
+    with pytest.raises(Refused, match="CISLO"):
+        await tell.read(posting, posting.key)

@@ -22,20 +22,23 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.production.v1 import work_order_pb2 as isthmus_dot_production_dot_v1_dot_work__order__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"isthmus/edge/v1/mes_postings.proto\x12\x0fisthmus.edge.v1\x1a&isthmus/production/v1/work_order.proto\"I\n\x11\x44ispatchWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"Q\n\x19\x43hangeDispatchedWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"h\n\x19\x43\x61ncelDispatchedWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rcancel_reason\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"isthmus/edge/v1/mes_postings.proto\x12\x0fisthmus.edge.v1\x1a isthmus/common/v1/quantity.proto\x1a&isthmus/production/v1/work_order.proto\"I\n\x11\x44ispatchWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"Q\n\x19\x43hangeDispatchedWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\"h\n\x19\x43\x61ncelDispatchedWorkOrder\x12\x34\n\nwork_order\x18\x01 \x01(\x0b\x32 .isthmus.production.v1.WorkOrder\x12\x15\n\rcancel_reason\x18\x02 \x01(\t\"\x87\x02\n\x0cTellMaterial\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12,\n\x07on_hand\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12.\n\tavailable\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x31\n\x0csafety_stock\x18\x06 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x32\n\rreorder_point\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantityb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.edge.v1.mes_postings_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISPATCHWORKORDER']._serialized_start=95
-  _globals['_DISPATCHWORKORDER']._serialized_end=168
-  _globals['_CHANGEDISPATCHEDWORKORDER']._serialized_start=170
-  _globals['_CHANGEDISPATCHEDWORKORDER']._serialized_end=251
-  _globals['_CANCELDISPATCHEDWORKORDER']._serialized_start=253
-  _globals['_CANCELDISPATCHEDWORKORDER']._serialized_end=357
+  _globals['_DISPATCHWORKORDER']._serialized_start=129
+  _globals['_DISPATCHWORKORDER']._serialized_end=202
+  _globals['_CHANGEDISPATCHEDWORKORDER']._serialized_start=204
+  _globals['_CHANGEDISPATCHEDWORKORDER']._serialized_end=285
+  _globals['_CANCELDISPATCHEDWORKORDER']._serialized_start=287
+  _globals['_CANCELDISPATCHEDWORKORDER']._serialized_end=391
+  _globals['_TELLMATERIAL']._serialized_start=394
+  _globals['_TELLMATERIAL']._serialized_end=657
 # @@protoc_insertion_point(module_scope)

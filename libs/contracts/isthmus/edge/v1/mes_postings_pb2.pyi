@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.production.v1 import work_order_pb2 as _work_order_pb2
 import builtins as _builtins
 import sys
@@ -88,3 +89,56 @@ class CancelDispatchedWorkOrder(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelDispatchedWorkOrder: _TypeAlias = CancelDispatchedWorkOrder  # noqa: Y015
+
+@_typing.final
+class TellMaterial(_message.Message):
+    """Tell the MES how much of an item can be used, and how much is wanted. Only the last state counts: one of a lower version than
+    the MES has is passed over there.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ON_HAND_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    SAFETY_STOCK_FIELD_NUMBER: _builtins.int
+    REORDER_POINT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    item_id: _builtins.str
+    version: _builtins.int
+    @_builtins.property
+    def on_hand(self) -> _quantity_pb2.Quantity:
+        """Absent: not said yet."""
+
+    @_builtins.property
+    def available(self) -> _quantity_pb2.Quantity:
+        """Absent: not said yet."""
+
+    @_builtins.property
+    def safety_stock(self) -> _quantity_pb2.Quantity:
+        """Absent: nobody says."""
+
+    @_builtins.property
+    def reorder_point(self) -> _quantity_pb2.Quantity:
+        """Absent: nobody says."""
+
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        on_hand: _quantity_pb2.Quantity | None = ...,
+        available: _quantity_pb2.Quantity | None = ...,
+        safety_stock: _quantity_pb2.Quantity | None = ...,
+        reorder_point: _quantity_pb2.Quantity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "on_hand", b"on_hand", "reorder_point", b"reorder_point", "safety_stock", b"safety_stock"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "item_id", b"item_id", "on_hand", b"on_hand", "plant_id", b"plant_id", "reorder_point", b"reorder_point", "safety_stock", b"safety_stock", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellMaterial: _TypeAlias = TellMaterial  # noqa: Y015
