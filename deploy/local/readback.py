@@ -290,6 +290,10 @@ class Wms:
         latest = {block["lot"]: block["blocked"] for block in self._items("lot-blocks")}
         return sorted(lot for lot, is_blocked in latest.items() if is_blocked)
 
+    def partners(self) -> dict[str, str]:
+        """Names of whom the sites deal with, by site and code."""
+        return {f"{one['site']}/{one['code']}": one["name"] for one in self._items("directory") if one["active"]}
+
     def lots(self) -> dict[str, Decimal]:
         """What came in and is accounted for, by site, item and lot: what is there and what was picked."""
         lots: Sums = defaultdict(Decimal)

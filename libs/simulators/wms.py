@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS outbound (id INTEGER PRIMARY KEY AUTOINCREMENT, site 
 CREATE TABLE IF NOT EXISTS adjustment (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
   content TEXT, status TEXT);
 CREATE TABLE IF NOT EXISTS stock (site TEXT, sku TEXT, lot TEXT, quantity TEXT, first_id INTEGER, PRIMARY KEY (site, sku, lot));
+CREATE TABLE IF NOT EXISTS business_partner (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
+  content TEXT, status TEXT);
 CREATE TABLE IF NOT EXISTS lot_block (id INTEGER PRIMARY KEY AUTOINCREMENT, site TEXT, client_reference TEXT UNIQUE,
   content TEXT, status TEXT);
 """
@@ -130,6 +132,27 @@ class Wms:
             raise BadRequest("blocked is true or false")
         return self._take("lot_block", content)
 
+    async def post_partner(self, request: Request) -> Response:
+        self.allowed(request)
+        content = await body(request)
+        for name in ("site", "clientReference", "code", "name"):
+            if not content.get(name):
+                raise BadRequest(f"{name} is missing")
+        if not isinstance(content.get("revision"), int):
+            raise BadRequest("revision is a whole number")
+        return self._take("business_partner", content)
+
+    async def directory(self, request: Request) -> Response:
+        """Whom the sites deal with: of a code the highest revision, whenever it came."""
+        self.allowed(request)
+        latest: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in self.store.execute("SELECT content FROM business_partner ORDER BY id"):
+            said = json.loads(row["content"])
+            before = latest.get((said["site"], said["code"]))
+            if before is None or before["revision"] < said["revision"]:
+                latest[said["site"], said["code"]] = said
+        return JSONResponse({"items": [latest[key] for key in sorted(latest)]})
+
     def _is_blocked(self, site: str, sku: str, lot: str) -> bool:
         rows = self.store.execute("SELECT content FROM lot_block WHERE site = ? ORDER BY id DESC", (site,)).fetchall()
         said = (json.loads(row["content"]) for row in rows)
@@ -229,6 +252,9 @@ class Wms:
             Route("/v2/outbound-orders", self._list("outbound")),
             Route("/v2/adjustments", self.post_adjustment, methods=["POST"]),
             Route("/v2/adjustments", self._list("adjustment")),
+            Route("/v2/business-partners", self.post_partner, methods=["POST"]),
+            Route("/v2/business-partners", self._list("business_partner")),
+            Route("/v2/directory", self.directory),
             Route("/v2/lot-blocks", self.post_lot_block, methods=["POST"]),
             Route("/v2/lot-blocks", self._list("lot_block")),
             Route("/v2/stock", self.stock),

@@ -12,6 +12,7 @@ from isthmus.inventory.v1.inventory_events_pb2 import (
     StockTransferred,
 )
 from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
+from isthmus.masterdata.v1.masterdata_events_pb2 import PartnerChanged
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
@@ -55,6 +56,12 @@ def announce_receipt(event: OutputStored, meta: EventMeta) -> Do:
 def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> Do:
     """When the ERP waits for a delivery, let the warehouse pick and ship it."""
     return Do(use_cases.ask_partner, wire.announce_shipment(event, meta))
+
+
+@consumes(PartnerChanged)
+def tell_partner(event: PartnerChanged, meta: EventMeta) -> Do:
+    """When a supplier or customer is new or another, let the plant's warehouse know."""
+    return Do(use_cases.ask_partner, wire.tell_partner(event, meta))
 
 
 @consumes(ShipmentConfirmed)

@@ -20,6 +20,7 @@ from isthmus.inventory.v1.inventory_events_pb2 import (
     ShipmentConfirmed,
 )
 from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
+from isthmus.masterdata.v1.masterdata_events_pb2 import PartnerChanged
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
@@ -229,6 +230,13 @@ def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> AskPartner:
         erp_of(shipment.plant_id), "ship_delivery", shipment.plant_id, shipment.shipment_id, key, payload
     )
     return AskPartner(planned, meta.traceparent)
+
+
+def tell_partner(event: PartnerChanged, meta: EventMeta) -> AskPartner:
+    """The fact's own id makes each word about a partner a document of its own."""
+    payload = erp_postings_pb2.TellPartner(plant_id=meta.plant_id, partner=event.partner)
+    key = f"{meta.plant_id}/{meta.order_key}"
+    return AskPartner(PlannedPosting(WMS, "tell_partner", meta.plant_id, key, meta.event_id, payload), meta.traceparent)
 
 
 def _block_lot(event: LotHeld | LotReleased, meta: EventMeta) -> PlannedPosting:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment, BlockLot
+from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment, BlockLot, TellPartner
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
 from servicekit.domain import BusinessKey, DomainError, Kind
 from servicekit.postings import Found, Posting, PostingKind
@@ -90,6 +90,28 @@ class BlocksLot(WmsStep):
         return "/v2/lot-blocks", body
 
 
+class TellsPartner(WmsStep):
+    """A supplier or customer; of one code the highest revision counts."""
+
+    def document(self, posting: Posting) -> tuple[str, dict[str, Any]]:
+        said: TellPartner = posting.payload
+        partner = said.partner
+        roles = [
+            role for role, is_one in (("ship-to", partner.is_customer), ("ship-from", partner.is_supplier)) if is_one
+        ]
+        body = {
+            "site": said.plant_id,
+            "clientReference": posting.key,
+            "code": partner.partner_id,
+            "name": partner.name,
+            "roles": roles,
+            "country": partner.country_code,
+            "active": not partner.is_retired,
+            "revision": int(partner.etag or 0),
+        }
+        return "/v2/business-partners", body
+
+
 def posting_kinds(url: str, api_key: str) -> Mapping[str, PostingKind]:
     """What the gateway can ask the WMS for."""
     http = httpx.AsyncClient(base_url=url, timeout=TIMEOUT, headers={"x-api-key": api_key})
@@ -97,6 +119,7 @@ def posting_kinds(url: str, api_key: str) -> Mapping[str, PostingKind]:
         "announce_receipt": AnnouncesReceipt(http),
         "announce_shipment": AnnouncesShipment(http),
         "block_lot": BlocksLot(http),
+        "tell_partner": TellsPartner(http),
     }
 
 

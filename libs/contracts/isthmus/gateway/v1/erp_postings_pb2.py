@@ -25,43 +25,46 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
 from isthmus.inventory.v1 import shipment_pb2 as isthmus_dot_inventory_dot_v1_dot_shipment__pb2
+from isthmus.masterdata.v1 import partner_pb2 as isthmus_dot_masterdata_dot_v1_dot_partner__pb2
 from isthmus.production.v1 import production_events_pb2 as isthmus_dot_production_dot_v1_dot_production__events__pb2
 from isthmus.quality.v1 import inspection_pb2 as isthmus_dot_quality_dot_v1_dot_inspection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%isthmus/gateway/v1/erp_postings.proto\x12\x12isthmus.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a-isthmus/production/v1/production_events.proto\x1a#isthmus/quality/v1/inspection.proto\"v\n\x11\x43ompleteWorkOrder\x12\x18\n\x10\x65rp_order_number\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x36\n\x06totals\x18\x03 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\"\x8b\x01\n\x10\x43orrectWorkOrder\x12\x18\n\x10\x65rp_order_number\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x36\n\x06totals\x18\x03 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\x12\x14\n\x0cheld_lot_ids\x18\x04 \x03(\t\"c\n\x0cShipDelivery\x12\x1b\n\x13\x65rp_delivery_number\x18\x01 \x01(\t\x12\x36\n\x0cshipped_lots\x18\x02 \x03(\x0b\x32 .isthmus.inventory.v1.ShippedLot\"s\n\x0f\x41nnounceReceipt\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"D\n\x10\x41nnounceShipment\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"n\n\x07HoldLot\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12-\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0bhold_reason\x18\x04 \x01(\t\"E\n\nReleaseLot\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x16\n\x0erelease_reason\x18\x03 \x01(\t\"\xec\x01\n\x10RecordInspection\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12\x34\n\x0b\x64isposition\x18\x05 \x01(\x0e\x32\x1f.isthmus.quality.v1.Disposition\x12\x1b\n\x13\x64isposition_reasons\x18\x06 \x03(\t\x12\x33\n\x06points\x18\x07 \x03(\x0b\x32#.isthmus.gateway.v1.InspectionPoint\"r\n\x0fInspectionPoint\x12\x19\n\x11\x63haracteristic_id\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x18\n\x10is_within_limits\x18\x03 \x01(\x08\"\x95\x01\n\x10ReserveSparePart\x12\x17\n\x0fwork_request_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x16\n\x0e\x63ost_centre_id\x18\x05 \x01(\t\"\xd2\x01\n\x0eRecordDowntime\x12\x13\n\x0b\x64owntime_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0f\n\x07line_id\x18\x03 \x01(\t\x12\x12\n\nfault_code\x18\x04 \x01(\x05\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ost_centre_id\x18\x07 \x01(\t\"a\n\x08\x42lockLot\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x12\n\nis_blocked\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x9e\x01\n\x0b\x41\x64justStock\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x61\x64justment_reason\x18\x05 \x01(\t\x12\x0f\n\x07is_held\x18\x06 \x01(\x08\"\xbb\x01\n\rTransferStock\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x18\n\x10\x66rom_location_id\x18\x03 \x01(\t\x12\x16\n\x0eto_location_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x17\n\x0ftransfer_reason\x18\x06 \x01(\t\x12\x0f\n\x07is_held\x18\x07 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%isthmus/gateway/v1/erp_postings.proto\x12\x12isthmus.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a#isthmus/masterdata/v1/partner.proto\x1a-isthmus/production/v1/production_events.proto\x1a#isthmus/quality/v1/inspection.proto\"v\n\x11\x43ompleteWorkOrder\x12\x18\n\x10\x65rp_order_number\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x36\n\x06totals\x18\x03 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\"\x8b\x01\n\x10\x43orrectWorkOrder\x12\x18\n\x10\x65rp_order_number\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x36\n\x06totals\x18\x03 \x01(\x0b\x32&.isthmus.production.v1.WorkOrderTotals\x12\x14\n\x0cheld_lot_ids\x18\x04 \x03(\t\"c\n\x0cShipDelivery\x12\x1b\n\x13\x65rp_delivery_number\x18\x01 \x01(\t\x12\x36\n\x0cshipped_lots\x18\x02 \x03(\x0b\x32 .isthmus.inventory.v1.ShippedLot\"s\n\x0f\x41nnounceReceipt\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"D\n\x10\x41nnounceShipment\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"n\n\x07HoldLot\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12-\n\x08quantity\x18\x03 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0bhold_reason\x18\x04 \x01(\t\"E\n\nReleaseLot\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x16\n\x0erelease_reason\x18\x03 \x01(\t\"\xec\x01\n\x10RecordInspection\x12\x15\n\rinspection_id\x18\x01 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12\x34\n\x0b\x64isposition\x18\x05 \x01(\x0e\x32\x1f.isthmus.quality.v1.Disposition\x12\x1b\n\x13\x64isposition_reasons\x18\x06 \x03(\t\x12\x33\n\x06points\x18\x07 \x03(\x0b\x32#.isthmus.gateway.v1.InspectionPoint\"r\n\x0fInspectionPoint\x12\x19\n\x11\x63haracteristic_id\x18\x01 \x01(\t\x12*\n\x05value\x18\x02 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x18\n\x10is_within_limits\x18\x03 \x01(\x08\"\x95\x01\n\x10ReserveSparePart\x12\x17\n\x0fwork_request_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x16\n\x0e\x63ost_centre_id\x18\x05 \x01(\t\"\xd2\x01\n\x0eRecordDowntime\x12\x13\n\x0b\x64owntime_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x0f\n\x07line_id\x18\x03 \x01(\t\x12\x12\n\nfault_code\x18\x04 \x01(\x05\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x63ost_centre_id\x18\x07 \x01(\t\"a\n\x08\x42lockLot\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12\x12\n\nis_blocked\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\"P\n\x0bTellPartner\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12/\n\x07partner\x18\x02 \x01(\x0b\x32\x1e.isthmus.masterdata.v1.Partner\"\x9e\x01\n\x0b\x41\x64justStock\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x13\n\x0blocation_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x61\x64justment_reason\x18\x05 \x01(\t\x12\x0f\n\x07is_held\x18\x06 \x01(\x08\"\xbb\x01\n\rTransferStock\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0e\n\x06lot_id\x18\x02 \x01(\t\x12\x18\n\x10\x66rom_location_id\x18\x03 \x01(\t\x12\x16\n\x0eto_location_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x17\n\x0ftransfer_reason\x18\x06 \x01(\t\x12\x0f\n\x07is_held\x18\x07 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.gateway.v1.erp_postings_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COMPLETEWORKORDER']._serialized_start=249
-  _globals['_COMPLETEWORKORDER']._serialized_end=367
-  _globals['_CORRECTWORKORDER']._serialized_start=370
-  _globals['_CORRECTWORKORDER']._serialized_end=509
-  _globals['_SHIPDELIVERY']._serialized_start=511
-  _globals['_SHIPDELIVERY']._serialized_end=610
-  _globals['_ANNOUNCERECEIPT']._serialized_start=612
-  _globals['_ANNOUNCERECEIPT']._serialized_end=727
-  _globals['_ANNOUNCESHIPMENT']._serialized_start=729
-  _globals['_ANNOUNCESHIPMENT']._serialized_end=797
-  _globals['_HOLDLOT']._serialized_start=799
-  _globals['_HOLDLOT']._serialized_end=909
-  _globals['_RELEASELOT']._serialized_start=911
-  _globals['_RELEASELOT']._serialized_end=980
-  _globals['_RECORDINSPECTION']._serialized_start=983
-  _globals['_RECORDINSPECTION']._serialized_end=1219
-  _globals['_INSPECTIONPOINT']._serialized_start=1221
-  _globals['_INSPECTIONPOINT']._serialized_end=1335
-  _globals['_RESERVESPAREPART']._serialized_start=1338
-  _globals['_RESERVESPAREPART']._serialized_end=1487
-  _globals['_RECORDDOWNTIME']._serialized_start=1490
-  _globals['_RECORDDOWNTIME']._serialized_end=1700
-  _globals['_BLOCKLOT']._serialized_start=1702
-  _globals['_BLOCKLOT']._serialized_end=1799
-  _globals['_ADJUSTSTOCK']._serialized_start=1802
-  _globals['_ADJUSTSTOCK']._serialized_end=1960
-  _globals['_TRANSFERSTOCK']._serialized_start=1963
-  _globals['_TRANSFERSTOCK']._serialized_end=2150
+  _globals['_COMPLETEWORKORDER']._serialized_start=286
+  _globals['_COMPLETEWORKORDER']._serialized_end=404
+  _globals['_CORRECTWORKORDER']._serialized_start=407
+  _globals['_CORRECTWORKORDER']._serialized_end=546
+  _globals['_SHIPDELIVERY']._serialized_start=548
+  _globals['_SHIPDELIVERY']._serialized_end=647
+  _globals['_ANNOUNCERECEIPT']._serialized_start=649
+  _globals['_ANNOUNCERECEIPT']._serialized_end=764
+  _globals['_ANNOUNCESHIPMENT']._serialized_start=766
+  _globals['_ANNOUNCESHIPMENT']._serialized_end=834
+  _globals['_HOLDLOT']._serialized_start=836
+  _globals['_HOLDLOT']._serialized_end=946
+  _globals['_RELEASELOT']._serialized_start=948
+  _globals['_RELEASELOT']._serialized_end=1017
+  _globals['_RECORDINSPECTION']._serialized_start=1020
+  _globals['_RECORDINSPECTION']._serialized_end=1256
+  _globals['_INSPECTIONPOINT']._serialized_start=1258
+  _globals['_INSPECTIONPOINT']._serialized_end=1372
+  _globals['_RESERVESPAREPART']._serialized_start=1375
+  _globals['_RESERVESPAREPART']._serialized_end=1524
+  _globals['_RECORDDOWNTIME']._serialized_start=1527
+  _globals['_RECORDDOWNTIME']._serialized_end=1737
+  _globals['_BLOCKLOT']._serialized_start=1739
+  _globals['_BLOCKLOT']._serialized_end=1836
+  _globals['_TELLPARTNER']._serialized_start=1838
+  _globals['_TELLPARTNER']._serialized_end=1918
+  _globals['_ADJUSTSTOCK']._serialized_start=1921
+  _globals['_ADJUSTSTOCK']._serialized_end=2079
+  _globals['_TRANSFERSTOCK']._serialized_start=2082
+  _globals['_TRANSFERSTOCK']._serialized_end=2269
 # @@protoc_insertion_point(module_scope)

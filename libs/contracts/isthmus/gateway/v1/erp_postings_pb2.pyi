@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
 from isthmus.inventory.v1 import shipment_pb2 as _shipment_pb2
+from isthmus.masterdata.v1 import partner_pb2 as _partner_pb2
 from isthmus.production.v1 import production_events_pb2 as _production_events_pb2
 from isthmus.quality.v1 import inspection_pb2 as _inspection_pb2
 import builtins as _builtins
@@ -406,6 +407,33 @@ class BlockLot(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BlockLot: _TypeAlias = BlockLot  # noqa: Y015
+
+@_typing.final
+class TellPartner(_message.Message):
+    """Let the warehouse know a supplier or customer of its plant. The one with the highest etag counts: an older word that comes
+    late changes nothing there.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    @_builtins.property
+    def partner(self) -> _partner_pb2.Partner: ...
+    def __init__(
+        self,
+        *,
+        plant_id: _builtins.str = ...,
+        partner: _partner_pb2.Partner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "plant_id", b"plant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellPartner: _TypeAlias = TellPartner  # noqa: Y015
 
 @_typing.final
 class AdjustStock(_message.Message):
