@@ -11,8 +11,8 @@ from isthmus.common.v1.quantity_pb2 import Quantity
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit.postings import Found, Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
+from servicekit.postings import Posting, PostingKind, Refused
+from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of, record_of
 
 UNITS = {"KGM": "kg", "GRM": "g", "LTR": "l", "C62": "pcs", "MTR": "m"}
 FEED = "records"
@@ -95,17 +95,12 @@ class AbortsBatch(BatchStep):
         await self.call("POST", f"/batches/{await self.number_of(posting)}/abort", json=body)
 
 
-class TellsMaterial(MesStep):
-    """Stock of a material beside what is wanted of it. The executive keeps the last revision, and passes over an older one."""
+class TellsMaterial(MaterialStep):
+    """Stock of a material beside what is wanted of it."""
 
-    async def find(self, posting: Posting) -> Found | None:
-        told = posting.payload
-        found = (await self.call("GET", "/materials", params={"material": told.item_id}))["materials"]
-        is_there = bool(found) and int(found[0]["revision"]) >= told.version
-        return Found(told.item_id, is_booked=True) if is_there else None
+    path, items, item, number = "/materials", "materials", "material", "revision"
 
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        told: TellMaterial = posting.payload
+    def body(self, told: TellMaterial) -> dict[str, Any]:
         amounts = {
             "onHand": told.on_hand,
             "available": told.available,
@@ -113,4 +108,4 @@ class TellsMaterial(MesStep):
             "reorderPoint": told.reorder_point,
         }
         said = {name: _amount(amount) if amount.value else None for name, amount in amounts.items()}
-        await self.call("PUT", "/materials", json={"material": told.item_id, "revision": told.version, **said})
+        return {"material": told.item_id, "revision": told.version, **said}

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from servicekit import clock
 from servicekit.postings import Away, Found, NoAnswer, Posting, Refused
@@ -101,3 +102,25 @@ class MesStep:
 
     async def read(self, posting: Posting, foreign_id: str) -> Found:
         return await self.find(posting) or Found("", is_booked=False)
+
+
+class MaterialStep(MesStep):
+    """What is told of a material, where the MES keeps the last state by its number, and passes over an older one."""
+
+    path: str
+    items: str  # of the list that GET answers
+    item: str  # field of the item, which GET is asked with
+    number: str  # field of the state's number
+
+    def body(self, told: TellMaterial) -> dict[str, Any]:
+        """In this MES's words, with item and number."""
+        raise NotImplementedError
+
+    async def find(self, posting: Posting) -> Found | None:
+        told: TellMaterial = posting.payload
+        found = (await self.call("GET", self.path, params={self.item: told.item_id}))[self.items]
+        is_there = bool(found) and int(found[0][self.number]) >= told.version
+        return Found(told.item_id, is_booked=True) if is_there else None
+
+    async def book(self, posting: Posting, foreign_id: str) -> None:
+        await self.call("PUT", self.path, json=self.body(posting.payload))

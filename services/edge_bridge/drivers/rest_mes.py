@@ -10,8 +10,8 @@ from typing import Any
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit.postings import Found, Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import FeedMes, MesStep, page_of, record_of
+from servicekit.postings import Posting, PostingKind, Refused
+from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of, record_of
 
 UNITS = {"C62": "ST", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
 FEED = "meldungen"
@@ -109,19 +109,13 @@ class CancelsWorkOrder(ReportedStep):
         await self.call("POST", f"/api/auftraege/{await self.number_of(posting)}/storno", json=body)
 
 
-class TellsMaterial(MesStep):
-    """Stock of an item beside what is wanted of it. The MES keeps the last state by its number, and passes over an older one."""
+class TellsMaterial(MaterialStep):
+    """Stock of an item beside what is wanted of it."""
 
     fault_names = ("fehler", "error")
+    path, items, item, number = "/api/material", "material", "artikel", "stand"
 
-    async def find(self, posting: Posting) -> Found | None:
-        told = posting.payload
-        found = (await self.call("GET", "/api/material", params={"artikel": told.item_id}))["material"]
-        is_there = bool(found) and int(found[0]["stand"]) >= told.version
-        return Found(told.item_id, is_booked=True) if is_there else None
-
-    async def book(self, posting: Posting, foreign_id: str) -> None:
-        told: TellMaterial = posting.payload
+    def body(self, told: TellMaterial) -> dict[str, Any]:
         amounts = {
             "bestand": told.on_hand,
             "verfuegbar": told.available,
@@ -130,5 +124,4 @@ class TellsMaterial(MesStep):
         }
         said = {name: comma(amount.value) for name, amount in amounts.items() if amount.value}
         units = [UNITS[amount.unit_code] for amount in amounts.values() if amount.value]
-        body = {"artikel": told.item_id, "stand": told.version, "einheit": units[0] if units else "", **said}
-        await self.call("PUT", "/api/material", json=body)
+        return {"artikel": told.item_id, "stand": told.version, "einheit": units[0] if units else "", **said}
