@@ -35,7 +35,7 @@ def seed_of(plant_id: str) -> PlantSeed:
         for item, quantity in seed.components
     )
     orders = (ORDER_SIZE,) * ORDERS_A_PLANT
-    return replace(seed, components=components, orders=orders, drafts=(), deliveries=DELIVERIES)
+    return replace(seed, components=components, orders=orders, drafts=(), sales=DELIVERIES, is_made_to_order=False)
 
 
 def _plant(plant_id: str, driver: str) -> Plant:

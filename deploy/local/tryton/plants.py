@@ -38,12 +38,7 @@ class PlantSeed:
     operations: tuple[tuple[str, str, str, str], ...]  # name, work centre, category, cost an hour
     orders: tuple[str, ...]  # quantities of released orders
     drafts: tuple[str, ...]
-    deliveries: tuple[
-        str, ...
-    ] = ()  # quantities of customer deliveries that wait for production, beside those of sales
-    sales: tuple[
-        str, ...
-    ] = ()  # quantities that customers ordered: they make the first orders, and deliveries of their own
+    sales: tuple[str, ...]  # quantities that customers ordered: each has a delivery that waits for production
     is_made_to_order: bool = True  # sales make the first of the orders
     modules: tuple[str, ...] = ()  # beside those that every plant's ERP has
     inspection_points: tuple[PointSeed, ...] = ()  # needs the module quality

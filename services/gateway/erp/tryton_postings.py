@@ -153,9 +153,18 @@ class ShipsDelivery(Tryton):
             )
         moves = await self.moves(delivery["inventory_moves"])
         if delivery["state"] != "waiting" or any(move["state"] != "draft" for move in moves):
-            await self.press(self.MODEL, "wait", number)  # makes the picking moves anew
+            for button in ("wait", "draft", "wait"):  # gives back what is assigned, and makes the picking moves anew
+                await self.press(self.MODEL, button, number)
             delivery = await self.read_one(self.MODEL, number, self.FIELDS)
-        await self._shape(delivery, payload)
+        before = await self._picking(number)
+        try:
+            await self._shape(delivery, payload)
+        except Refused as refused:
+            if await self._picking(number) == before:
+                raise
+            raise NotYet(
+                f"delivery {payload.erp_delivery_number} was changed in the ERP meanwhile: {refused}"
+            ) from refused
         short = await self.short_lots(_left(payload), delivery["warehouse_storage"])
         if not short:
             await self.press(self.MODEL, "assign_try", number)
@@ -163,6 +172,14 @@ class ShipsDelivery(Tryton):
             raise NotYet(
                 f"the lots of delivery {payload.erp_delivery_number} are not all in the ERP's stock. {short}".strip()
             )
+        # Behind what was produced for a sale the ERP works on its delivery in the background, for a moment longer.
+        if told := await self._difference(await self.read_one(self.MODEL, number, self.FIELDS), payload):
+            raise NotYet(f"delivery {payload.erp_delivery_number} was changed in the ERP meanwhile: {told}")
+
+    async def _picking(self, number: int) -> list[tuple[int, str]]:
+        """The picking moves and their states, as they are now."""
+        delivery = await self.read_one(self.MODEL, number, ["inventory_moves"])
+        return [(int(move["id"]), str(move["state"])) for move in await self.moves(delivery["inventory_moves"])]
 
     async def _being_made(self, delivery: dict[str, Any]) -> str:
         """Number of an order that is made for this delivery's sale and is not done: until it is, the ERP makes and assigns the
