@@ -50,6 +50,8 @@ def up(as_json: AsJson = False) -> None:
             raise SystemExit(f"The supervisor ended; its log: {ports.home() / 'supervisor.log'}")
         time.sleep(0.3)
     ps(as_json)
+    if not as_json:
+        console.print(f"The console: http://127.0.0.1:{ports.local()['console']}")
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -51,6 +51,7 @@ OFFSETS = {
     "edge_bridge-brno": 412,
     "edge_bridge-ghent": 413,
     "webhooks": 421,
+    "console": 422,
 }
 
 

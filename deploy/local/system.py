@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from deploy.local import foreign, processes
+from deploy.local import calls, foreign, processes
 from deploy.local import ports as places
 from deploy.local.foreign import FOREIGN, LAYOUTS, MACHINES, PYTHON, Place
 from deploy.local.processes import Spec, write_json
@@ -103,6 +103,8 @@ def _hub(place: Place) -> Mapping[str, dict[str, str]]:
         "operations": {
             **{name: known[name] for name in ("INVENTORY", "PRODUCTION", "GATEWAY")},
             "EDGE_BRIDGES": json.dumps({plant: place.address(f"edge_bridge-{plant}") for plant in place.plants}),
+            "DESKS": json.dumps({name: place.address(name) for name in calls.services(place.plants)}),
+            "CONSOLE_LISTEN": place.address("console"),
         },
         "gateway": {
             **{name: known[name] for name in ("MASTER_DATA", "PRODUCTION", "INVENTORY")},

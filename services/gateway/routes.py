@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 import structlog
-import uvicorn
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from starlette.routing import Route
 
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
 from isthmus.quality.v1.quality_service_pb2 import RecordVerdictRequest
+from servicekit import web
 from servicekit.errors import from_rpc_error
 from services.gateway import qms, wms
 from services.gateway.clients import DEADLINE, Clients
@@ -88,18 +88,8 @@ def _refused(status: int, reason: str, text: str) -> Response:
 
 async def serve(clients: Clients, listen: str, secret: str) -> None:
     """Run until cancelled."""
-    host, port = listen.rsplit(":", 1)
     webhooks = Webhooks(clients, secret)
     routes = [Route("/webhooks/wms", webhooks.wms, methods=["POST"])]
     if clients.quality is not None:
         routes.append(Route("/webhooks/qms", webhooks.qms, methods=["POST"]))
-    app = Starlette(routes=routes)
-    config = uvicorn.Config(app, host=host, port=int(port), log_level="warning", lifespan="off", access_log=False)
-    server = uvicorn.Server(config)
-    server.config.load()
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    try:
-        await server.main_loop()
-    finally:
-        await server.shutdown()
+    await web.serve(Starlette(routes=routes), listen)

@@ -13,10 +13,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import add_Tr
 
 from isthmus.operations.v1 import operations_service_pb2
 from isthmus.operations.v1.operations_service_pb2_grpc import add_OperationsServiceServicer_to_server
-from servicekit import clock
+from servicekit import clock, web
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.operations import event_handlers, sla_queries, spans
+from services.operations.console.app import application
+from services.operations.console.asked import connect
 from services.operations.interfaces import Interfaces, InterfacesWrong
 from services.operations.mes_books import MesBooks
 from services.operations.reconciler import Reconciler, Sides, begin_by_schedule
@@ -51,6 +53,16 @@ def loops(interfaces: Interfaces, kit: Kit) -> Iterable[Awaitable[None]]:
     yield prune(interfaces, kit)
     yield SlaWatch(kit.database, kit.door, interfaces, kit.settings.plants).serve()
     settings: Settings = kit.settings
+    if settings.console_listen:
+        asked = connect(
+            settings.listen,
+            settings.gateway,
+            settings.desks,
+            settings.edge_bridges,
+            settings.plants,
+            settings.trace_url,
+        )
+        yield web.serve(application(asked), settings.console_listen)
     if settings.inventory and settings.production and settings.gateway:
         mes = {plant: MesBooks.connect(at, settings.production) for plant, at in settings.edge_bridges.items()}
         sides = Sides.connect(settings.inventory, settings.production, settings.gateway, mes)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from servicekit.settings import ServiceSettings
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Settings(ServiceSettings):
@@ -24,7 +26,23 @@ class Settings(ServiceSettings):
     edge_bridges: dict[str, str] = Field(
         {}, description="host:port of edge bridges by plant, as JSON; a plant without: its MES is not compared"
     )
+    console_listen: str = Field("", description="host:port of the console, loopback only; empty: there is none")
+    desks: dict[str, str] = Field(
+        {}, description="host:port of every service whose exceptions are shown, by name, as JSON"
+    )
+    trace_url: str = Field("", description="Where a trace can be looked at; its id is put behind it. Empty: nowhere")
     interfaces_file: Path = Field(
         Path(__file__).parent / "interfaces.yaml", description="The interfaces whose time is kept, with their limits"
     )
+
+    @field_validator("console_listen")
+    @classmethod
+    def _is_loopback(cls, value: str) -> str:
+        host = value.rpartition(":")[0]
+        if value and host not in LOOPBACK:
+            raise ValueError(
+                f"the console has no login yet: it listens on {' or '.join(LOOPBACK)}, not on {host or value}"
+            )
+        return value
+
     reconcile_hours: float = Field(24.0, ge=0, description="How often every plant's books are compared; 0: when asked")
