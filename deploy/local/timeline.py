@@ -54,6 +54,12 @@ def show(ports: Mapping[str, int], number: str, console: Console, *, as_json: bo
         text = f"[red]{text}[/]" if entry.is_alarm else text
         table.add_row(f"{entry.record_time.ToDatetime():%H:%M:%S.%f}"[:-3], after, text, entry.said_by)
     console.print(table)
+    for step in timeline.missing_steps:
+        missing = f"missing since {step.since_time.ToDatetime():%H:%M:%S}: {step.interface_name}"
+        limit = f"may take {step.limit_duration.ToTimedelta()}"
+        console.print(
+            f"[red]{missing}, {limit}: ask the {step.owner}[/]" if step.is_beyond_limit else f"{missing}, {limit}"
+        )
     if with_spans and spans:
         console.print(waterfall(spans))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from isthmus.operations.v1 import operations_service_pb2 as messages
@@ -9,8 +10,9 @@ from servicekit import clock, paging
 from servicekit.clock import micros
 from servicekit.database import Tx
 from servicekit.wire import timestamp
-from services.operations import order_wire, wire
+from services.operations import order_wire, sla_queries, wire
 from services.operations.domain.timeline import Entry, OrderReference
+from services.operations.interfaces import Interface
 from services.operations.store import ENTRIES, NUMBERS, ORDER_VARIANCES, ORDERS, RECONCILIATIONS, VARIANCES
 
 ENTRIES_MOST = 2000
@@ -38,12 +40,15 @@ def _reference(tx: Tx, order: OrderReference) -> messages.OrderReference:
     )
 
 
-def get_timeline(tx: Tx, request: messages.GetTimelineRequest) -> messages.GetTimelineResponse:
+def get_timeline(
+    tx: Tx, request: messages.GetTimelineRequest, interfaces: Mapping[str, Interface]
+) -> messages.GetTimelineResponse:
     order = ORDERS.require(tx, request.work_order_id)
     entries = ENTRIES.select(
         tx, "work_order_id = ? ORDER BY record_time, sequence, event_id LIMIT ?", (order.work_order_id, ENTRIES_MOST)
     )
-    response = messages.GetTimelineResponse(order=_reference(tx, order))
+    missing = sla_queries.missing_steps(tx, order.work_order_id, interfaces, clock.now())
+    response = messages.GetTimelineResponse(order=_reference(tx, order), missing_steps=missing)
     before: Entry | None = None
     for entry in entries:
         said = response.entries.add(

@@ -21,7 +21,8 @@ class OperationsService(OperationsServiceServicer):
         return await self._database.read(lambda tx: queries.find_orders(tx, request))
 
     async def GetTimeline(self, request: Any, context: Any) -> Any:
-        return await self._database.read(lambda tx: queries.get_timeline(tx, request))
+        known = {one.interface_id: one for one in self._interfaces.all}
+        return await self._database.read(lambda tx: queries.get_timeline(tx, request, known))
 
     async def ListSpans(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_spans(tx, request))

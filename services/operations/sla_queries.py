@@ -13,7 +13,7 @@ from servicekit.database import Tx
 from services.operations import sla_wire
 from services.operations.domain.sla import Standing, Waiting
 from services.operations.interfaces import Interface
-from services.operations.store import STANDINGS
+from services.operations.store import CLOCKS, STANDINGS
 
 At = tuple[str, str]  # interface and plant
 
@@ -75,6 +75,18 @@ def _message(
     return sla_wire.interface_message(
         one, open_work.get(at) or Waiting(*at), said.get(at) or Standing(*at), _last_good_time(tx, at)
     )
+
+
+def missing_steps(
+    tx: Tx, work_order_id: str, interfaces: Mapping[str, Interface], now: datetime
+) -> list[messages.MissingStep]:
+    """What an order waits for now, longest first."""
+    running = "work_order_id = ? AND close_time = 0 AND open_time > 0 ORDER BY open_time, interface_id"
+    return [
+        sla_wire.missing_step_message(interfaces[clock.interface_id], clock.open_time, now)
+        for clock in CLOCKS.select(tx, running, (work_order_id,))
+        if clock.open_time is not None and clock.interface_id in interfaces
+    ]
 
 
 def _last_good_time(tx: Tx, at: At) -> datetime | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from isthmus.operations.v1 import interface_pb2 as messages
-from isthmus.operations.v1 import operations_events_pb2
+from isthmus.operations.v1 import operations_events_pb2, operations_service_pb2
 from servicekit.use_case import Fact
 from servicekit.wire import timestamp
 from services.operations.domain.sla import Change, Standing, Waiting
@@ -36,6 +36,20 @@ def fact(waiting: Waiting, change: Change, breach_time: datetime, at: datetime) 
     )
     order_key = f"sla:{waiting.plant_id}:{waiting.interface_id}"
     return Fact(data, waiting.plant_id, order_key, waiting.interface_id, at)
+
+
+def missing_step_message(one: Interface, since_time: datetime, now: datetime) -> operations_service_pb2.MissingStep:
+    """A step of an order that an interface waits for."""
+    message = operations_service_pb2.MissingStep(
+        interface_id=one.interface_id,
+        interface_name=one.name,
+        to_step=one.to_step,
+        since_time=timestamp(since_time),
+        is_beyond_limit=now - since_time > one.sla.limit,
+        owner=one.owner,
+    )
+    message.limit_duration.FromTimedelta(one.sla.limit)
+    return message
 
 
 def interface_message(

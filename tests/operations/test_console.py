@@ -19,6 +19,7 @@ from services.operations.console import words
 from services.operations.domain.timeline import Entry, Number, OrderReference
 from services.operations.settings import Settings
 from services.operations.store import ENTRIES, NUMBERS, ORDERS
+from tests.support.eventually import eventually
 from tests.support.ports import free_port
 from tests.support.running import Hub
 
@@ -72,9 +73,17 @@ def console(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         hub.start("operations")
         hub.wait_ready("operations")
         with httpx.Client(base_url=f"http://{at}", timeout=20, follow_redirects=True) as client:
+            asyncio.run(eventually(lambda: answers(client), within=30))
             yield client
     finally:
         hub.stop()
+
+
+def answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/static/console.css").is_success
+    except httpx.ConnectError:
+        return False
 
 
 def test_an_order_is_found_by_each_of_its_numbers_and_its_waits_are_shown(console: httpx.Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from servicekit.door import Door
 from servicekit.facts import unpack
 from servicekit.inbox import Delivery, Inbox
 from services.operations import __main__ as operations
-from services.operations import event_handlers, sla_queries
+from services.operations import event_handlers, queries, sla_queries
 from services.operations.interfaces import Interfaces
 from services.operations.settings import Settings
 from services.operations.sla_watch import SlaWatch
@@ -71,6 +71,12 @@ class Desk:
     async def said(self) -> list[Any]:
         found = await rows(self.database, "SELECT envelope FROM outbox ORDER BY sequence")
         return [unpack(Envelope.FromString(bytes(envelope)).data) for (envelope,) in found]
+
+    async def missing(self, order: str = "aachen-1") -> list[operations_service_pb2.MissingStep]:
+        known = {one.interface_id: one for one in self.interfaces.all}
+        request = operations_service_pb2.GetTimelineRequest(work_order_id=order)
+        told = await self.database.read(lambda tx: queries.get_timeline(tx, request, known))
+        return list(told.missing_steps)
 
     async def interface(self, interface_id: str, plant_id: str = "aachen") -> interface_pb2.Interface:
         request = operations_service_pb2.ListInterfacesRequest(plant_id=plant_id)
@@ -143,6 +149,20 @@ async def test_a_breach_and_its_recovery_are_spans_by_which_they_are_counted(
     await desk.look_after(0)
     told = [(span.name, (span.attributes or {})["isthmus.order.key"]) for span in exporter.get_finished_spans()]
     assert told == [(name, "sla:aachen:mes-acceptance") for name in ("breach sla", "recover sla")]
+
+
+async def test_an_order_s_timeline_names_what_is_missing_and_since_when(desk: Desk) -> None:
+    begun = clock.now()
+    await desk.hear("production", released())
+    await desk.hear("production", released("aachen-2"), "aachen-2")
+    (missing,) = await desk.missing()
+    assert (missing.interface_id, missing.to_step) == ("mes-acceptance", "isthmus.edge.v1.WorkOrderAccepted")
+    assert abs(missing.since_time.ToDatetime(UTC) - begun) < 10 * SECOND
+    assert (missing.limit_duration.ToTimedelta(), missing.is_beyond_limit) == (60 * SECOND, False)
+    await desk.look_after(61)
+    assert [step.is_beyond_limit for step in await desk.missing()] == [True]
+    await desk.hear("edge_bridge", accepted())
+    assert await desk.missing() == []
 
 
 async def test_an_interface_can_be_breached_again(desk: Desk) -> None:

@@ -63,8 +63,24 @@ async def page(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
         for entry in told.entries
         for after in (entry.since_previous.ToTimedelta(),)
     ]
+    missing = [
+        {
+            "name": step.interface_name,
+            "since_time": at(step.since_time),
+            "limit": step.limit_duration.ToTimedelta(),
+            "is_beyond": step.is_beyond_limit,
+            "owner": step.owner,
+        }
+        for step in told.missing_steps
+    ]
     trace = f"{asked.trace_url}{told.order.trace_id}" if asked.trace_url and told.order.trace_id else ""
-    return "order.html", {"order": told.order, "entries": entries, "bars": bars(spans), "trace_url": trace}
+    return "order.html", {
+        "order": told.order,
+        "entries": entries,
+        "missing": missing,
+        "bars": bars(spans),
+        "trace_url": trace,
+    }
 
 
 def bars(spans: Sequence[Any]) -> list[Bar]:

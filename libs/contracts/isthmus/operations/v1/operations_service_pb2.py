@@ -30,7 +30,7 @@ from isthmus.operations.v1 import interface_pb2 as isthmus_dot_operations_dot_v1
 from isthmus.operations.v1 import reconciliation_pb2 as isthmus_dot_operations_dot_v1_dot_reconciliation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/operations/v1/operations_service.proto\x12\x15isthmus.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a%isthmus/operations/v1/interface.proto\x1a*isthmus/operations/v1/reconciliation.proto\"i\n\x11\x46indOrdersRequest\x12\x1a\n\x06number\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"d\n\x12\x46indOrdersResponse\x12\x35\n\x06orders\x18\x01 \x03(\x0b\x32%.isthmus.operations.v1.OrderReference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x0eOrderReference\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\x12\x0f\n\x07numbers\x18\x05 \x03(\t\"7\n\x12GetTimelineRequest\x12!\n\rwork_order_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\x82\x01\n\x13GetTimelineResponse\x12\x34\n\x05order\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.OrderReference\x12\x35\n\x07\x65ntries\x18\x02 \x03(\x0b\x32$.isthmus.operations.v1.TimelineEntry\"\x8a\x02\n\rTimelineEntry\x12.\n\noccur_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07said_by\x18\x04 \x01(\t\x12\x11\n\tfact_type\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\x12\x31\n\x0esince_previous\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07is_late\x18\x08 \x01(\x08\x12\x10\n\x08is_alarm\x18\t \x01(\x08\"u\n\x10ListSpansRequest\x12\'\n\x08trace_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"X\n\x11ListSpansResponse\x12*\n\x05spans\x18\x01 \x03(\x0b\x32\x1b.isthmus.operations.v1.Span\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd5\x01\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x14\n\x0cservice_name\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_error\x18\x08 \x01(\x08\"|\n\x14ListVariancesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"d\n\x15ListVariancesResponse\x12\x32\n\tvariances\x18\x01 \x03(\x0b\x32\x1f.isthmus.operations.v1.Variance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x08Variance\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nfound_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x15ReconcilePlantRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\"i\n\x16ReconcilePlantResponse\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"@\n\x18GetReconciliationRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"Z\n\x19GetReconciliationResponse\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"\x82\x01\n\x1aListReconciliationsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"v\n\x1bListReconciliationsResponse\x12>\n\x0freconciliations\x18\x01 \x03(\x0b\x32%.isthmus.operations.v1.Reconciliation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x19ListStockVariancesRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListStockVariancesResponse\x12=\n\x0fstock_variances\x18\x01 \x03(\x0b\x32$.isthmus.operations.v1.StockVariance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x19ListOrderVariancesRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListOrderVariancesResponse\x12=\n\x0forder_variances\x18\x01 \x03(\x0b\x32$.isthmus.operations.v1.OrderVariance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x15ListInterfacesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"g\n\x16ListInterfacesResponse\x12\x34\n\ninterfaces\x18\x01 \x03(\x0b\x32 .isthmus.operations.v1.Interface\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf2\x08\n\x11OperationsService\x12\x61\n\nFindOrders\x12(.isthmus.operations.v1.FindOrdersRequest\x1a).isthmus.operations.v1.FindOrdersResponse\x12\x64\n\x0bGetTimeline\x12).isthmus.operations.v1.GetTimelineRequest\x1a*.isthmus.operations.v1.GetTimelineResponse\x12^\n\tListSpans\x12\'.isthmus.operations.v1.ListSpansRequest\x1a(.isthmus.operations.v1.ListSpansResponse\x12j\n\rListVariances\x12+.isthmus.operations.v1.ListVariancesRequest\x1a,.isthmus.operations.v1.ListVariancesResponse\x12m\n\x0eReconcilePlant\x12,.isthmus.operations.v1.ReconcilePlantRequest\x1a-.isthmus.operations.v1.ReconcilePlantResponse\x12v\n\x11GetReconciliation\x12/.isthmus.operations.v1.GetReconciliationRequest\x1a\x30.isthmus.operations.v1.GetReconciliationResponse\x12|\n\x13ListReconciliations\x12\x31.isthmus.operations.v1.ListReconciliationsRequest\x1a\x32.isthmus.operations.v1.ListReconciliationsResponse\x12y\n\x12ListStockVariances\x12\x30.isthmus.operations.v1.ListStockVariancesRequest\x1a\x31.isthmus.operations.v1.ListStockVariancesResponse\x12y\n\x12ListOrderVariances\x12\x30.isthmus.operations.v1.ListOrderVariancesRequest\x1a\x31.isthmus.operations.v1.ListOrderVariancesResponse\x12m\n\x0eListInterfaces\x12,.isthmus.operations.v1.ListInterfacesRequest\x1a-.isthmus.operations.v1.ListInterfacesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.isthmus/operations/v1/operations_service.proto\x12\x15isthmus.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a%isthmus/operations/v1/interface.proto\x1a*isthmus/operations/v1/reconciliation.proto\"i\n\x11\x46indOrdersRequest\x12\x1a\n\x06number\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"d\n\x12\x46indOrdersResponse\x12\x35\n\x06orders\x18\x01 \x03(\x0b\x32%.isthmus.operations.v1.OrderReference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x0eOrderReference\x12\x15\n\rwork_order_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x10\n\x08trace_id\x18\x04 \x01(\t\x12\x0f\n\x07numbers\x18\x05 \x03(\t\"7\n\x12GetTimelineRequest\x12!\n\rwork_order_id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x01\"\xbd\x01\n\x13GetTimelineResponse\x12\x34\n\x05order\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.OrderReference\x12\x35\n\x07\x65ntries\x18\x02 \x03(\x0b\x32$.isthmus.operations.v1.TimelineEntry\x12\x39\n\rmissing_steps\x18\x03 \x03(\x0b\x32\".isthmus.operations.v1.MissingStep\"\xd7\x01\n\x0bMissingStep\x12\x14\n\x0cinterface_id\x18\x01 \x01(\t\x12\x16\n\x0einterface_name\x18\x02 \x01(\t\x12\x0f\n\x07to_step\x18\x03 \x01(\t\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0elimit_duration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fis_beyond_limit\x18\x06 \x01(\x08\x12\r\n\x05owner\x18\x07 \x01(\t\"\x8a\x02\n\rTimelineEntry\x12.\n\noccur_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07said_by\x18\x04 \x01(\t\x12\x11\n\tfact_type\x18\x05 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x06 \x01(\t\x12\x31\n\x0esince_previous\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07is_late\x18\x08 \x01(\x08\x12\x10\n\x08is_alarm\x18\t \x01(\x08\"u\n\x10ListSpansRequest\x12\'\n\x08trace_id\x18\x01 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"X\n\x11ListSpansResponse\x12*\n\x05spans\x18\x01 \x03(\x0b\x32\x1b.isthmus.operations.v1.Span\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd5\x01\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\t\x12\x0f\n\x07span_id\x18\x02 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x03 \x01(\t\x12\x14\n\x0cservice_name\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_error\x18\x08 \x01(\x08\"|\n\x14ListVariancesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"d\n\x15ListVariancesResponse\x12\x32\n\tvariances\x18\x01 \x03(\x0b\x32\x1f.isthmus.operations.v1.Variance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x08Variance\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12.\n\nfound_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x81\x01\n\x15ReconcilePlantRequest\x12<\n\x0c\x62usiness_key\x18\x01 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKeyB\x06\xbaH\x03\xc8\x01\x01\x12*\n\x08plant_id\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\"i\n\x16ReconcilePlantResponse\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"@\n\x18GetReconciliationRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\"Z\n\x19GetReconciliationResponse\x12=\n\x0ereconciliation\x18\x01 \x01(\x0b\x32%.isthmus.operations.v1.Reconciliation\"\x82\x01\n\x1aListReconciliationsRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{1,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"v\n\x1bListReconciliationsResponse\x12>\n\x0freconciliations\x18\x01 \x03(\x0b\x32%.isthmus.operations.v1.Reconciliation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x19ListStockVariancesRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListStockVariancesResponse\x12=\n\x0fstock_variances\x18\x01 \x03(\x0b\x32$.isthmus.operations.v1.StockVariance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x19ListOrderVariancesRequest\x12$\n\x11reconciliation_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"t\n\x1aListOrderVariancesResponse\x12=\n\x0forder_variances\x18\x01 \x03(\x0b\x32$.isthmus.operations.v1.OrderVariance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x15ListInterfacesRequest\x12*\n\x08plant_id\x18\x01 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^[a-z0-9-]{0,32}$\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"g\n\x16ListInterfacesResponse\x12\x34\n\ninterfaces\x18\x01 \x03(\x0b\x32 .isthmus.operations.v1.Interface\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf2\x08\n\x11OperationsService\x12\x61\n\nFindOrders\x12(.isthmus.operations.v1.FindOrdersRequest\x1a).isthmus.operations.v1.FindOrdersResponse\x12\x64\n\x0bGetTimeline\x12).isthmus.operations.v1.GetTimelineRequest\x1a*.isthmus.operations.v1.GetTimelineResponse\x12^\n\tListSpans\x12\'.isthmus.operations.v1.ListSpansRequest\x1a(.isthmus.operations.v1.ListSpansResponse\x12j\n\rListVariances\x12+.isthmus.operations.v1.ListVariancesRequest\x1a,.isthmus.operations.v1.ListVariancesResponse\x12m\n\x0eReconcilePlant\x12,.isthmus.operations.v1.ReconcilePlantRequest\x1a-.isthmus.operations.v1.ReconcilePlantResponse\x12v\n\x11GetReconciliation\x12/.isthmus.operations.v1.GetReconciliationRequest\x1a\x30.isthmus.operations.v1.GetReconciliationResponse\x12|\n\x13ListReconciliations\x12\x31.isthmus.operations.v1.ListReconciliationsRequest\x1a\x32.isthmus.operations.v1.ListReconciliationsResponse\x12y\n\x12ListStockVariances\x12\x30.isthmus.operations.v1.ListStockVariancesRequest\x1a\x31.isthmus.operations.v1.ListStockVariancesResponse\x12y\n\x12ListOrderVariances\x12\x30.isthmus.operations.v1.ListOrderVariancesRequest\x1a\x31.isthmus.operations.v1.ListOrderVariancesResponse\x12m\n\x0eListInterfaces\x12,.isthmus.operations.v1.ListInterfacesRequest\x1a-.isthmus.operations.v1.ListInterfacesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -96,45 +96,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTIMELINEREQUEST']._serialized_start=608
   _globals['_GETTIMELINEREQUEST']._serialized_end=663
   _globals['_GETTIMELINERESPONSE']._serialized_start=666
-  _globals['_GETTIMELINERESPONSE']._serialized_end=796
-  _globals['_TIMELINEENTRY']._serialized_start=799
-  _globals['_TIMELINEENTRY']._serialized_end=1065
-  _globals['_LISTSPANSREQUEST']._serialized_start=1067
-  _globals['_LISTSPANSREQUEST']._serialized_end=1184
-  _globals['_LISTSPANSRESPONSE']._serialized_start=1186
-  _globals['_LISTSPANSRESPONSE']._serialized_end=1274
-  _globals['_SPAN']._serialized_start=1277
-  _globals['_SPAN']._serialized_end=1490
-  _globals['_LISTVARIANCESREQUEST']._serialized_start=1492
-  _globals['_LISTVARIANCESREQUEST']._serialized_end=1616
-  _globals['_LISTVARIANCESRESPONSE']._serialized_start=1618
-  _globals['_LISTVARIANCESRESPONSE']._serialized_end=1718
-  _globals['_VARIANCE']._serialized_start=1720
-  _globals['_VARIANCE']._serialized_end=1833
-  _globals['_RECONCILEPLANTREQUEST']._serialized_start=1836
-  _globals['_RECONCILEPLANTREQUEST']._serialized_end=1965
-  _globals['_RECONCILEPLANTRESPONSE']._serialized_start=1967
-  _globals['_RECONCILEPLANTRESPONSE']._serialized_end=2072
-  _globals['_GETRECONCILIATIONREQUEST']._serialized_start=2074
-  _globals['_GETRECONCILIATIONREQUEST']._serialized_end=2138
-  _globals['_GETRECONCILIATIONRESPONSE']._serialized_start=2140
-  _globals['_GETRECONCILIATIONRESPONSE']._serialized_end=2230
-  _globals['_LISTRECONCILIATIONSREQUEST']._serialized_start=2233
-  _globals['_LISTRECONCILIATIONSREQUEST']._serialized_end=2363
-  _globals['_LISTRECONCILIATIONSRESPONSE']._serialized_start=2365
-  _globals['_LISTRECONCILIATIONSRESPONSE']._serialized_end=2483
-  _globals['_LISTSTOCKVARIANCESREQUEST']._serialized_start=2485
-  _globals['_LISTSTOCKVARIANCESREQUEST']._serialized_end=2608
-  _globals['_LISTSTOCKVARIANCESRESPONSE']._serialized_start=2610
-  _globals['_LISTSTOCKVARIANCESRESPONSE']._serialized_end=2726
-  _globals['_LISTORDERVARIANCESREQUEST']._serialized_start=2728
-  _globals['_LISTORDERVARIANCESREQUEST']._serialized_end=2851
-  _globals['_LISTORDERVARIANCESRESPONSE']._serialized_start=2853
-  _globals['_LISTORDERVARIANCESRESPONSE']._serialized_end=2969
-  _globals['_LISTINTERFACESREQUEST']._serialized_start=2971
-  _globals['_LISTINTERFACESREQUEST']._serialized_end=3096
-  _globals['_LISTINTERFACESRESPONSE']._serialized_start=3098
-  _globals['_LISTINTERFACESRESPONSE']._serialized_end=3201
-  _globals['_OPERATIONSSERVICE']._serialized_start=3204
-  _globals['_OPERATIONSSERVICE']._serialized_end=4342
+  _globals['_GETTIMELINERESPONSE']._serialized_end=855
+  _globals['_MISSINGSTEP']._serialized_start=858
+  _globals['_MISSINGSTEP']._serialized_end=1073
+  _globals['_TIMELINEENTRY']._serialized_start=1076
+  _globals['_TIMELINEENTRY']._serialized_end=1342
+  _globals['_LISTSPANSREQUEST']._serialized_start=1344
+  _globals['_LISTSPANSREQUEST']._serialized_end=1461
+  _globals['_LISTSPANSRESPONSE']._serialized_start=1463
+  _globals['_LISTSPANSRESPONSE']._serialized_end=1551
+  _globals['_SPAN']._serialized_start=1554
+  _globals['_SPAN']._serialized_end=1767
+  _globals['_LISTVARIANCESREQUEST']._serialized_start=1769
+  _globals['_LISTVARIANCESREQUEST']._serialized_end=1893
+  _globals['_LISTVARIANCESRESPONSE']._serialized_start=1895
+  _globals['_LISTVARIANCESRESPONSE']._serialized_end=1995
+  _globals['_VARIANCE']._serialized_start=1997
+  _globals['_VARIANCE']._serialized_end=2110
+  _globals['_RECONCILEPLANTREQUEST']._serialized_start=2113
+  _globals['_RECONCILEPLANTREQUEST']._serialized_end=2242
+  _globals['_RECONCILEPLANTRESPONSE']._serialized_start=2244
+  _globals['_RECONCILEPLANTRESPONSE']._serialized_end=2349
+  _globals['_GETRECONCILIATIONREQUEST']._serialized_start=2351
+  _globals['_GETRECONCILIATIONREQUEST']._serialized_end=2415
+  _globals['_GETRECONCILIATIONRESPONSE']._serialized_start=2417
+  _globals['_GETRECONCILIATIONRESPONSE']._serialized_end=2507
+  _globals['_LISTRECONCILIATIONSREQUEST']._serialized_start=2510
+  _globals['_LISTRECONCILIATIONSREQUEST']._serialized_end=2640
+  _globals['_LISTRECONCILIATIONSRESPONSE']._serialized_start=2642
+  _globals['_LISTRECONCILIATIONSRESPONSE']._serialized_end=2760
+  _globals['_LISTSTOCKVARIANCESREQUEST']._serialized_start=2762
+  _globals['_LISTSTOCKVARIANCESREQUEST']._serialized_end=2885
+  _globals['_LISTSTOCKVARIANCESRESPONSE']._serialized_start=2887
+  _globals['_LISTSTOCKVARIANCESRESPONSE']._serialized_end=3003
+  _globals['_LISTORDERVARIANCESREQUEST']._serialized_start=3005
+  _globals['_LISTORDERVARIANCESREQUEST']._serialized_end=3128
+  _globals['_LISTORDERVARIANCESRESPONSE']._serialized_start=3130
+  _globals['_LISTORDERVARIANCESRESPONSE']._serialized_end=3246
+  _globals['_LISTINTERFACESREQUEST']._serialized_start=3248
+  _globals['_LISTINTERFACESREQUEST']._serialized_end=3373
+  _globals['_LISTINTERFACESRESPONSE']._serialized_start=3375
+  _globals['_LISTINTERFACESRESPONSE']._serialized_end=3478
+  _globals['_OPERATIONSSERVICE']._serialized_start=3481
+  _globals['_OPERATIONSSERVICE']._serialized_end=4619
 # @@protoc_insertion_point(module_scope)

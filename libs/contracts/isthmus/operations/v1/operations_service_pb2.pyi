@@ -140,23 +140,78 @@ class GetTimelineResponse(_message.Message):
 
     ORDER_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    MISSING_STEPS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order(self) -> Global___OrderReference: ...
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]: ...
+    @_builtins.property
+    def missing_steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___MissingStep]:
+        """What is waited for now at interfaces whose time is kept, longest first."""
+
     def __init__(
         self,
         *,
         order: Global___OrderReference | None = ...,
         entries: _abc.Iterable[Global___TimelineEntry] | None = ...,
+        missing_steps: _abc.Iterable[Global___MissingStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "order", b"order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "missing_steps", b"missing_steps", "order", b"order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetTimelineResponse: _TypeAlias = GetTimelineResponse  # noqa: Y015
+
+@_typing.final
+class MissingStep(_message.Message):
+    """The next step of an order at an interface, which has not been heard of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERFACE_ID_FIELD_NUMBER: _builtins.int
+    INTERFACE_NAME_FIELD_NUMBER: _builtins.int
+    TO_STEP_FIELD_NUMBER: _builtins.int
+    SINCE_TIME_FIELD_NUMBER: _builtins.int
+    LIMIT_DURATION_FIELD_NUMBER: _builtins.int
+    IS_BEYOND_LIMIT_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    interface_id: _builtins.str
+    interface_name: _builtins.str
+    """The interface in plant words, e.g. "Released orders to the plant's MES"."""
+    to_step: _builtins.str
+    """Type of the fact that is waited for, e.g. "isthmus.edge.v1.WorkOrderAccepted"."""
+    is_beyond_limit: _builtins.bool
+    """It has taken longer."""
+    owner: _builtins.str
+    """Who mends the interface."""
+    @_builtins.property
+    def since_time(self) -> _timestamp_pb2.Timestamp:
+        """When the step before was recorded."""
+
+    @_builtins.property
+    def limit_duration(self) -> _duration_pb2.Duration:
+        """How long it may take."""
+
+    def __init__(
+        self,
+        *,
+        interface_id: _builtins.str = ...,
+        interface_name: _builtins.str = ...,
+        to_step: _builtins.str = ...,
+        since_time: _timestamp_pb2.Timestamp | None = ...,
+        limit_duration: _duration_pb2.Duration | None = ...,
+        is_beyond_limit: _builtins.bool = ...,
+        owner: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limit_duration", b"limit_duration", "since_time", b"since_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interface_id", b"interface_id", "interface_name", b"interface_name", "is_beyond_limit", b"is_beyond_limit", "limit_duration", b"limit_duration", "owner", b"owner", "since_time", b"since_time", "to_step", b"to_step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MissingStep: _TypeAlias = MissingStep  # noqa: Y015
 
 @_typing.final
 class TimelineEntry(_message.Message):
