@@ -17,6 +17,7 @@ from servicekit import clock, web
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
 from services.operations import event_handlers, sla_queries, spans
+from services.operations.changes import Changes
 from services.operations.console.app import application
 from services.operations.console.asked import connect
 from services.operations.interfaces import Interfaces, InterfacesWrong
@@ -31,8 +32,8 @@ PRUNE_SECONDS = 60.0
 CLOCKS_KEPT = timedelta(days=7)  # after they stopped: within it a start that comes late finds its end
 
 
-def servicers(interfaces: Interfaces, kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
-    add_OperationsServiceServicer_to_server(OperationsService(kit, interfaces), server)
+def servicers(interfaces: Interfaces, changes: Changes, kit: Kit, server: grpc.aio.Server) -> Sequence[str]:
+    add_OperationsServiceServicer_to_server(OperationsService(kit, interfaces, changes), server)
     receiver = spans.SpanReceiver(kit.database, timedelta(seconds=kit.settings.slow_span_seconds))
     add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
     return [operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name]
@@ -49,8 +50,9 @@ async def prune(interfaces: Interfaces, kit: Kit) -> None:
         await asyncio.sleep(PRUNE_SECONDS)
 
 
-def loops(interfaces: Interfaces, kit: Kit) -> Iterable[Awaitable[None]]:
+def loops(interfaces: Interfaces, changes: Changes, kit: Kit) -> Iterable[Awaitable[None]]:
     yield prune(interfaces, kit)
+    yield changes.serve(kit.database)
     yield SlaWatch(kit.database, kit.door, interfaces, kit.settings.plants).serve()
     settings: Settings = kit.settings
     if settings.console_listen:
@@ -77,13 +79,14 @@ def main() -> None:
         interfaces = Interfaces.load(settings.interfaces_file)
     except InterfacesWrong as wrong:
         raise SystemExit(str(wrong)) from None
+    changes = Changes(settings.plants)
     service = Service(
         store=STORE,
         migrations=Path(__file__).parent / "migrations",
-        servicers=partial(servicers, interfaces),
+        servicers=partial(servicers, interfaces, changes),
         hears_all=partial(event_handlers.record_entry, interfaces),
         streams_of_all=True,
-        loops=partial(loops, interfaces),
+        loops=partial(loops, interfaces, changes),
     )
     run_service(service, settings)
 

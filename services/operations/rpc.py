@@ -7,13 +7,15 @@ from typing import Any
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
 from servicekit.run import Kit
 from services.operations import queries, sla_queries, use_cases, wire
+from services.operations.changes import Changes
 from services.operations.interfaces import Interfaces
 
 
 class OperationsService(OperationsServiceServicer):
     """Timelines, spans, variances, reconciliations and the time of interfaces."""
 
-    def __init__(self, kit: Kit, interfaces: Interfaces) -> None:
+    def __init__(self, kit: Kit, interfaces: Interfaces, changes: Changes) -> None:
+        self._changes = changes
         self._door, self._database = kit.door, kit.database
         self._plants, self._interfaces = kit.settings.plants, interfaces
 
@@ -48,3 +50,6 @@ class OperationsService(OperationsServiceServicer):
     async def ListInterfaces(self, request: Any, context: Any) -> Any:
         every = [(plant_id, one) for plant_id in sorted(self._plants) for one in self._interfaces.all]
         return await self._database.read(lambda tx: sla_queries.list_interfaces(tx, request, every))
+
+    async def WatchChanges(self, request: Any, context: Any) -> Any:
+        return await self._changes.after(request)

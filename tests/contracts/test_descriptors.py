@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescripto
 
 PROTOS = Path("protos/isthmus")
 FILES = sorted(PROTOS.rglob("*.proto"))
-READS = ("Get", "List", "Find", "Verify")
+READS = ("Get", "List", "Find", "Verify", "Watch")
 
 
 def descriptor(path: Path) -> FileDescriptor:

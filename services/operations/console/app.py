@@ -12,21 +12,23 @@ from typing import Any
 import grpc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.errors import from_rpc_error
 from services.operations.console import exceptions, interfaces, orders, plants, words
 from services.operations.console.asked import Asked
+from services.operations.console.events import Events
 
 HERE = Path(__file__).parent
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
@@ -59,7 +61,8 @@ def application(asked: Asked) -> Starlette:
                 code, reason, _ = from_rpc_error(error)
                 name, status = "error.html", STATUS.get(code, 502)
                 shown = {"reason": reason or code.name, "text": error.details() or ""}
-            html = environment.get_template(name).render(path=path, **shown)
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            html = environment.get_template(name).render(path=path, here=here, **{"live": (), **shown})
             return HTMLResponse(html, status)
 
         return Route(path, answer)
@@ -68,12 +71,21 @@ def application(asked: Asked) -> Starlette:
         return RedirectResponse("/plants")
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
-    routes = [Route("/", home), *(route(path, page) for path, page in PAGES.items()), static]
-    return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guarded)])
+    events = Route("/events", Events(asked).answer)
+    routes = [Route("/", home), events, *(route(path, page) for path, page in PAGES.items()), static]
+    return Starlette(routes=routes, middleware=[Middleware(Guarded)])
 
 
-async def _guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+class Guarded:
     """Nothing from outside runs or frames a page, and no page is kept by a browser."""
-    response = await answer(request)
-    response.headers.update(HEADERS)
-    return response
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, guarded)

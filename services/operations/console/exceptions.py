@@ -22,7 +22,7 @@ async def page(asked: Asked, _request: Request) -> tuple[str, dict[str, Any]]:
     listed = [row for some, _ in found for row in some]
     away = [name for (_, is_away), name in zip(found, asked.desks, strict=True) if is_away]
     listed.sort(key=lambda row: (not row["needs_person"], row["since_time"]))
-    return "exceptions.html", {"rows": listed, "away": away}
+    return "exceptions.html", {"live": asked.plants, "beat": ", every 5s", "rows": listed, "away": away}
 
 
 async def _of(name: str, desk: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -46,4 +46,4 @@ async def page(asked: Asked, _request: Request) -> tuple[str, dict[str, Any]]:
     """Breached ones first."""
     found = await listed(asked)
     found.sort(key=lambda one: (not one["is_breached"], one["plant_id"], one["interface_id"]))
-    return "interfaces.html", {"interfaces": found}
+    return "interfaces.html", {"live": asked.plants, "interfaces": found}

@@ -75,6 +75,7 @@ async def page(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
     ]
     trace = f"{asked.trace_url}{told.order.trace_id}" if asked.trace_url and told.order.trace_id else ""
     return "order.html", {
+        "live": (told.order.plant_id,),
         "order": told.order,
         "entries": entries,
         "missing": missing,

@@ -32,7 +32,7 @@ async def page(asked: Asked, _request: Request) -> tuple[str, dict[str, Any]]:
         }
         for plant in asked.plants
     ]
-    return "plants.html", {"cards": cards}
+    return "plants.html", {"live": asked.plants, "beat": ", every 5s", "cards": cards}
 
 
 async def _links(asked: Asked) -> dict[str, dict[str, Any]]:

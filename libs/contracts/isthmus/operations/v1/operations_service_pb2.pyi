@@ -762,3 +762,53 @@ class ListInterfacesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListInterfacesResponse: _TypeAlias = ListInterfacesResponse  # noqa: Y015
+
+@_typing.final
+class WatchChangesRequest(_message.Message):
+    """See WatchChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_TOKEN_FIELD_NUMBER: _builtins.int
+    change_token: _builtins.str
+    """Of the last answer; empty, or one that can't be read: everything is new."""
+    def __init__(
+        self,
+        *,
+        change_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_token", b"change_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchChangesRequest: _TypeAlias = WatchChangesRequest  # noqa: Y015
+
+@_typing.final
+class WatchChangesResponse(_message.Message):
+    """See WatchChanges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLANT_IDS_FIELD_NUMBER: _builtins.int
+    CHANGE_TOKEN_FIELD_NUMBER: _builtins.int
+    change_token: _builtins.str
+    """What was heard so far, opaque."""
+    @_builtins.property
+    def plant_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Empty: nothing new was heard while it waited."""
+
+    def __init__(
+        self,
+        *,
+        plant_ids: _abc.Iterable[_builtins.str] | None = ...,
+        change_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_token", b"change_token", "plant_ids", b"plant_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchChangesResponse: _TypeAlias = WatchChangesResponse  # noqa: Y015

@@ -85,6 +85,11 @@ class OperationsServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
                 _registered_method=True)
+        self.WatchChanges = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/WatchChanges',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -166,6 +171,15 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchChanges(self, request, context):
+        """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
+        carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
+        once, so that nothing is missed after a call that was lost. Errors: none of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -218,6 +232,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListInterfaces,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.SerializeToString,
+            ),
+            'WatchChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.WatchChanges,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -491,6 +510,33 @@ class OperationsService:
             '/isthmus.operations.v1.OperationsService/ListInterfaces',
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/WatchChanges',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,11 @@ class OperationsServiceStub:
     """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
     state changes. Errors: PAGE_TOKEN_INVALID.
     """
+    WatchChanges: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.WatchChangesRequest, _operations_service_pb2.WatchChangesResponse]
+    """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
+    carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
+    once, so that nothing is missed after a call that was lost. Errors: none of its own.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -96,6 +101,11 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListInterfaces: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListInterfacesRequest, _operations_service_pb2.ListInterfacesResponse]  # type: ignore[assignment]
     """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
     state changes. Errors: PAGE_TOKEN_INVALID.
+    """
+    WatchChanges: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.WatchChangesRequest, _operations_service_pb2.WatchChangesResponse]  # type: ignore[assignment]
+    """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
+    carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
+    once, so that nothing is missed after a call that was lost. Errors: none of its own.
     """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -188,6 +198,17 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_service_pb2.ListInterfacesResponse, _abc.Awaitable[_operations_service_pb2.ListInterfacesResponse]]:
         """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
         state changes. Errors: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchChanges(
+        self,
+        request: _operations_service_pb2.WatchChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.WatchChangesResponse, _abc.Awaitable[_operations_service_pb2.WatchChangesResponse]]:
+        """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
+        carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
+        once, so that nothing is missed after a call that was lost. Errors: none of its own.
         """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
