@@ -145,6 +145,15 @@ def test_an_order_moves_only_to_a_day_on_which_its_recipe_is_in_use() -> None:
     assert facts_of(use_cases.decide_change(known, later_due, NOW)) == ["WorkOrderChanged"]
 
 
+def test_an_order_that_stays_on_its_day_keeps_its_recipe_whatever_became_of_it() -> None:
+    order = replace(a_work_order(), bill_of_materials_id="bom-1", planned_start_date=DAY)
+    known = seen(STORE, order, *two_operations(), BillOfMaterials("aachen", "bom-1", "v1", InUse(is_retired=True)))
+    more = wire.ChangeWorkOrder(
+        BusinessKey("erp-aachen", "work_order_change", "1"), "aachen-1", pieces("50"), DAY, None, ""
+    )
+    assert facts_of(use_cases.decide_change(known, more, NOW)) == ["WorkOrderChanged"]
+
+
 def test_work_is_planned_on_no_resource_that_is_retired() -> None:
     with pytest.raises(ResourceRetired) as refused:
         use_cases.decide_release(seen(STORE, PUMP, Resource("aachen", "CNC", is_retired=True)), a_release(), NOW)
