@@ -108,11 +108,61 @@ def correct(
     show([{"event": answer.fact.event_id, "replayed": answer.replayed}], "Correction", as_json)
 
 
+@lanes.command(name="try")
+def try_fact(
+    service: Service,
+    consumer: str,
+    order_key: str,
+    event: str,
+    content: Annotated[Path | None, typer.Option(help="JSON file; without it the fact as it is.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a fact would do now at the head of its lane; everything is taken back.
+
+    Example: isthmus lanes try edge_bridge-brno mes-brno mes:Z4 1f2e --content a.json
+    """
+    said = content.read_text(encoding="utf-8") if content is not None else ""
+    request = lane_messages.TryLaneFactRequest(
+        consumer=consumer, order_key=order_key, event_id=event, content_json=said
+    )
+    with calls.desk(ports.local(), service) as desk:
+        answer = desk.TryLaneFact(request, timeout=calls.DEADLINE)
+    outcome = "fails" if answer.reason else "no effect" if answer.text else "done with"
+    row = {"outcome": outcome, "reason": answer.reason, "text": answer.text}
+    show([{**row, "would tell": ", ".join(answer.told_fact_types)}], "Trial", as_json)
+
+
+@lanes.command()
+def propose(
+    service: Service, consumer: str, order_key: str, event: str, reason: str, operator: str, as_json: AsJson = False
+) -> None:
+    """Ask for a fact to be discarded; somebody else then does it.
+
+    Example: isthmus lanes propose gateway postings:wms aachen-3 1f2e "test order" kim
+    """
+    request = lane_messages.ProposeDiscardRequest(
+        business_key=_new_key("propose"),
+        consumer=consumer,
+        order_key=order_key,
+        event_id=event,
+        propose_reason=reason,
+        operator_id=operator,
+    )
+    with calls.desk(ports.local(), service) as desk:
+        fact = desk.ProposeDiscard(request, timeout=calls.DEADLINE).fact
+    show(
+        [{"event": fact.event_id, "proposed by": fact.proposer_id, "reason": fact.propose_reason}], "Proposal", as_json
+    )
+
+
 @lanes.command()
 def discard(
     service: Service, consumer: str, order_key: str, event: str, reason: str, operator: str, as_json: AsJson = False
 ) -> None:
-    """Take a fact out without effect.   Example: isthmus lanes discard gateway postings:wms aachen-3 1f2e "test order" kim"""
+    """Take a fact out without effect that somebody else proposed to discard.
+
+    Example: isthmus lanes discard gateway postings:wms aachen-3 1f2e "test order" ann
+    """
     request = lane_messages.DiscardLaneFactRequest(
         business_key=_new_key("discard"),
         consumer=consumer,

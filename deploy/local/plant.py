@@ -25,7 +25,7 @@ from servicekit.domain import BusinessKey
 from servicekit.errors import from_rpc_error
 from servicekit.facts import key_message
 
-OPERATOR = "demo"
+OPERATOR, SECOND_OPERATOR = "demo", "demo-second"
 
 
 class Plants:
@@ -219,14 +219,12 @@ class Plants:
         with calls.desk(self.ports, "edge_bridge-aachen") as desk:
             place = {"consumer": lane.consumer, "order_key": lane.order_key}
             fact = desk.GetLane(lane_messages.GetLaneRequest(**place), timeout=calls.DEADLINE).facts[0]
-            request = lane_messages.DiscardLaneFactRequest(
-                business_key=_key("demo", "discard", clock.new_id()),
-                event_id=fact.event_id,
-                discard_reason="the line runs with the old quantity",
-                operator_id=OPERATOR,
-                **place,
-            )
-            desk.DiscardLaneFact(request, timeout=calls.DEADLINE)
+            said = {"business_key": _key("demo", "discard", clock.new_id()), "event_id": fact.event_id, **place}
+            why = "the line runs with the old quantity"
+            proposal = lane_messages.ProposeDiscardRequest(propose_reason=why, operator_id=OPERATOR, **said)
+            desk.ProposeDiscard(proposal, timeout=calls.DEADLINE)
+            discard = lane_messages.DiscardLaneFactRequest(discard_reason=why, operator_id=SECOND_OPERATOR, **said)
+            desk.DiscardLaneFact(discard, timeout=calls.DEADLINE)
 
     def correct_and_release(self) -> int:
         """Put the typed letter O right, and release the lane."""

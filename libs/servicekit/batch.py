@@ -59,8 +59,11 @@ class Work:
 class Batch:
     """Load, decide one after another, save; all in the caller's transaction."""
 
-    def __init__(self, tx: Tx, store: Store, now: datetime, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, tx: Tx, store: Store, now: datetime, bounds: Bounds | None = None, *, is_trial: bool = False
+    ) -> None:
         self._tx, self._store, self._now, self._bounds = tx, store, now, bounds
+        self._is_trial = is_trial  # will be taken back: no span and no log line may say that it was done
         self._seen = Seen()
         self._known: dict[tuple[str, bytes], Claim] = {}
         self._new_claims: list[Claim] = []
@@ -140,7 +143,7 @@ class Batch:
         return traceparent
 
     def _span(self, work: Work, name: str, kept: str, incoming: str, order_key: str) -> str:
-        if not work.use_case.is_traced:
+        if self._is_trial or not work.use_case.is_traced:
             return kept or incoming
         key = str(getattr(work.command, "business_key", ""))
         words = name.replace("_", " ")
@@ -161,9 +164,16 @@ class Batch:
         self._known[claim.id] = claim
         self._new_claims.append(claim)
 
+    @property
+    def moots(self) -> list[str]:
+        """Why commands had no effect, each reason once."""
+        return [why for _, why in self._moots]
+
     def save(self) -> list[Stored]:
         """Write rows, claims, conflicts and postings, then number the facts. Returns them as they stand in the outbox."""
-        for (name, why), causes in self._moots.items():  # one line for many: a reader may hear a thousand a second
+        for (name, why), causes in (
+            () if self._is_trial else self._moots.items()
+        ):  # one line for many: a reader may hear a thousand a second
             log.info("moot", use_case=name, why=why, count=len(causes), cause=causes[0])
         self._seen.save(self._tx)
         claims.insert(self._tx, self._new_claims, self._now)

@@ -6,17 +6,24 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
 from servicekit import audit, clock, lanes, paging, poster, posting_table, stops
 from servicekit.database import Database, Tx
-from servicekit.domain import BusinessKey
+from servicekit.domain import BusinessKey, DomainError, Kind
 from servicekit.door import run_again
 from servicekit.facts import key_message, key_of_message, type_of, unpack
 from servicekit.inbox import Inbox
 
 STATES = {lanes.WAITING: messages.LANE_STATE_WAITING, lanes.PARKED: messages.LANE_STATE_PARKED}
 POSTINGS = "postings:"
+
+
+class TrialImpossible(DomainError):
+    """What this consumer does is a call to a foreign system: only the call itself shows whether it is taken."""
+
+    reason, kind = "TRIAL_IMPOSSIBLE", Kind.PRECONDITION
 
 
 class Desk(LaneServiceServicer):
@@ -56,6 +63,21 @@ class Desk(LaneServiceServicer):
 
         return await run_again(self._database, correct)
 
+    async def TryLaneFact(self, request: Any, context: Any) -> messages.TryLaneFactResponse:
+        def renewed(tx: Tx) -> Envelope:
+            lanes.one(tx, request.consumer, request.order_key)
+            fact = lanes.fact_in(tx, request.consumer, request.order_key, request.event_id)
+            return lanes.corrected(fact, request.content_json) if request.content_json else fact.read()
+
+        envelope = await self._database.write(renewed)
+        if request.consumer not in self._inboxes:
+            raise TrialImpossible(consumer=request.consumer)
+        trial = await self._inboxes[request.consumer].rehearse(envelope)
+        if trial.error is not None:
+            reason = lanes.reason_of(trial.error)
+            return messages.TryLaneFactResponse(reason=reason, text=str(trial.error)[:2000])
+        return messages.TryLaneFactResponse(text="; ".join(trial.moots), told_fact_types=trial.told)
+
     async def ReleaseLane(self, request: Any, context: Any) -> messages.ReleaseLaneResponse:
         consumer, order_key = request.consumer, request.order_key
 
@@ -70,6 +92,20 @@ class Desk(LaneServiceServicer):
         left = await self._database.write(lambda tx: _lane_left(tx, consumer, order_key))
         return messages.ReleaseLaneResponse(released_count=released, lane=left)
 
+    async def ProposeDiscard(self, request: Any, context: Any) -> messages.ProposeDiscardResponse:
+        consumer, order_key, event_id = request.consumer, request.order_key, request.event_id
+
+        def propose(tx: Tx) -> messages.ProposeDiscardResponse:
+            lanes.one(tx, consumer, order_key)
+            fact = lanes.fact_in(tx, consumer, order_key, event_id)
+            if fact.proposer_id:
+                return messages.ProposeDiscardResponse(fact=_fact(fact), replayed=True)
+            _audit(tx, "propose", request, request.propose_reason, event_id)
+            lanes.propose_discard(tx, consumer, event_id, request.operator_id, request.propose_reason)
+            return messages.ProposeDiscardResponse(fact=_fact(lanes.fact_in(tx, consumer, order_key, event_id)))
+
+        return await run_again(self._database, propose)
+
     async def DiscardLaneFact(self, request: Any, context: Any) -> messages.DiscardLaneFactResponse:
         consumer, order_key = request.consumer, request.order_key
 
@@ -79,9 +115,9 @@ class Desk(LaneServiceServicer):
                 return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key), replayed=True)
             lanes.one(tx, consumer, order_key)
             fact = lanes.fact_in(tx, consumer, order_key, request.event_id)
+            lanes.discard(tx, consumer, order_key, fact, request.operator_id)
             if consumer.startswith(POSTINGS):
                 poster.discard(tx, fact)
-            lanes.discard(tx, consumer, order_key, fact)
             _audit(tx, "discard", request, request.discard_reason, request.event_id)
             return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key))
 
@@ -139,9 +175,10 @@ def _audit(tx: Tx, what: str, request: Any, reason: str, event_id: str = "", con
     audit.append(tx, audit.Action(what, subject, event_id, request.operator_id, reason, detail))
 
 
+FACTS_OF_LANE = "FROM lane_fact f WHERE f.consumer = lane.consumer AND f.order_key = lane.order_key"
 LANE_SQL = (
-    f"SELECT {lanes.LANE}, (SELECT COUNT(*) FROM lane_fact f WHERE f.consumer = lane.consumer "
-    "AND f.order_key = lane.order_key) FROM lane"
+    f"SELECT {lanes.LANE}, (SELECT COUNT(*) {FACTS_OF_LANE}), (SELECT MAX(record_time) {FACTS_OF_LANE}), "
+    f"(SELECT COUNT(*) {FACTS_OF_LANE} AND f.proposer_id <> '') FROM lane"
 )
 
 
@@ -176,7 +213,10 @@ def _lane_message(row: Any) -> messages.Lane:
         reason=row[4],
         text=row[5],
         fact_count=row[8],
+        proposal_count=row[10],
     )
+    if row[9]:
+        lane.last_fact_time.FromDatetime(clock.instant(row[9]))
     lane.since_time.FromDatetime(clock.instant(row[6]))
     if row[7]:
         lane.next_attempt_time.FromDatetime(clock.instant(row[7]))
@@ -186,7 +226,7 @@ def _lane_message(row: Any) -> messages.Lane:
 def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
     envelope = fact.read()
     content = unpack(envelope.data)
-    return messages.LaneFact(
+    shown = messages.LaneFact(
         event_id=fact.event_id,
         position=fact.position,
         attempts=fact.attempts,
@@ -195,7 +235,11 @@ def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
         fact_type=type_of(envelope.data),
         content_json=json_format.MessageToJson(content, indent=None) if content is not None else "",
         envelope=fact.envelope,
+        proposer_id=fact.proposer_id,
+        propose_reason=fact.propose_reason,
     )
+    shown.record_time.FromDatetime(clock.instant(fact.record_time))
+    return shown
 
 
 def _says(fact: lanes.LaneFact, content_json: str) -> bool:

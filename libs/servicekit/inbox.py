@@ -48,6 +48,22 @@ class Misaddressed(DomainError):
     reason, kind = "FACT_MISADDRESSED", Kind.FORBIDDEN
 
 
+class Trial(NamedTuple):
+    """What a fact would do: why it would fail, why it would have no effect, types of the facts that would be told."""
+
+    error: Exception | None
+    moots: list[str]
+    told: list[str]
+
+
+class _TakenBack(Exception):
+    """Ends a trial's transaction without a trace of it."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.trial = trial
+
+
 class Delivery(NamedTuple):
     """A fact as it came: from a stream, or (slot empty) from a local source that marks its own records."""
 
@@ -261,6 +277,35 @@ class Inbox:
             name = type_of(envelope.data).rsplit(".", 1)[-1]
             reason, key = lanes.reason_of(error), envelope.order_key
             telemetry.record_failure(f"park {name}", envelope.traceparent, reason, order_key=key, reason=reason)
+
+    async def rehearse(self, envelope: Envelope) -> Trial:
+        """What this fact would do now at the head of its lane.
+
+        Everything is saved as it would be, so that the database has its say, and taken back.
+        """
+
+        def transaction(tx: Tx) -> None:
+            self._fence.check(tx)
+            batch = Batch(tx, self._store, clock.now(), is_trial=True)
+            work = self.work_of(Delivery(envelope))
+            error = work if isinstance(work, Exception) else None
+            if isinstance(work, Work):
+                batch.load([work])
+                batch.decide(work)
+                error = work.error
+            told = batch.save() if error is None else []
+            types = [type_of(Envelope.FromString(one.envelope).data) for one in told]
+            raise _TakenBack(Trial(error, batch.moots, types))
+
+        try:
+            await run_again(self._database, transaction)
+        except _TakenBack as taken_back:
+            return taken_back.trial
+        except (StoreUnavailable, DomainError):
+            raise
+        except Exception as error:  # as in `take`: what breaks its transaction alone has failed
+            return Trial(error, [], [])
+        raise AssertionError("a trial always takes back what it did")
 
     async def retry_due(self, plants: Sequence[str] | None = None) -> None:
         """Try the heads of waiting lanes whose time has come, of these plants or all."""

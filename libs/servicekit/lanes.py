@@ -39,6 +39,12 @@ class LaneChanged(DomainError):
     reason, kind = "LANE_CHANGED", Kind.PRECONDITION
 
 
+class SecondPersonNeeded(DomainError):
+    """A fact is discarded by two people: nobody else has proposed it."""
+
+    reason, kind = "SECOND_PERSON_NEEDED", Kind.PRECONDITION
+
+
 class CorrectionUnreadable(DomainError):
     """The corrected content is not of the fact's type."""
 
@@ -65,6 +71,9 @@ class LaneFact:
     reason: str
     text: str
     attempts: int
+    record_time: int
+    proposer_id: str  # empty: nobody wants it discarded
+    propose_reason: str
 
     def read(self) -> Envelope:
         return Envelope.FromString(self.envelope)
@@ -80,7 +89,8 @@ def may_heal(error: Exception) -> bool:
 
 
 LANE = "consumer, order_key, plant_id, state, reason, text, since_time, next_attempt_time"
-FACT = "event_id, position, envelope, reason, text, attempts"
+FACT = "event_id, position, envelope, reason, text, attempts, record_time"
+SHOWN = f"{FACT}, proposer_id, propose_reason"
 
 
 def lock(tx: Tx, consumer: str, keys: Iterable[str]) -> dict[str, Lane]:
@@ -111,7 +121,7 @@ def append(tx: Tx, consumer: str, envelope: Envelope, error: Exception | None, n
         lane = _open(tx, consumer, envelope, error, now)
     reason, text = (reason_of(error), str(error)[:2000]) if error is not None else ("", "")
     tx.run(
-        f"INSERT INTO lane_fact (consumer, order_key, {FACT}, record_time) SELECT ?, ?, ?, "
+        f"INSERT INTO lane_fact (consumer, order_key, {FACT}) SELECT ?, ?, ?, "
         "COALESCE(MAX(position), 0) + 1, ?, ?, ?, ?, ? FROM lane_fact WHERE consumer = ? AND order_key = ?",
         (
             consumer,
@@ -176,7 +186,7 @@ def due(tx: Tx, consumer: str, now: datetime, plants: Sequence[str] | None = Non
 
 def head(tx: Tx, consumer: str, order_key: str) -> LaneFact | None:
     rows = tx.rows(
-        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT 1",
+        f"SELECT {SHOWN} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT 1",
         (consumer, order_key),
     )
     return _fact(rows[0]) if rows else None
@@ -184,14 +194,14 @@ def head(tx: Tx, consumer: str, order_key: str) -> LaneFact | None:
 
 def facts(tx: Tx, consumer: str, order_key: str, most: int = 500) -> list[LaneFact]:
     rows = tx.rows(
-        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT ?",
+        f"SELECT {SHOWN} FROM lane_fact WHERE consumer = ? AND order_key = ? ORDER BY position LIMIT ?",
         (consumer, order_key, most),
     )
     return [_fact(row) for row in rows]
 
 
 def _fact(row: Any) -> LaneFact:
-    return LaneFact(row[0], row[1], bytes(row[2]), row[3], row[4], row[5])
+    return LaneFact(row[0], row[1], bytes(row[2]), *row[3:])
 
 
 def drop(tx: Tx, consumer: str, order_key: str, event_ids: Sequence[str]) -> None:
@@ -234,7 +244,7 @@ def one(tx: Tx, consumer: str, order_key: str) -> Lane:
 def fact_in(tx: Tx, consumer: str, order_key: str, event_id: str) -> LaneFact:
     """The fact in this lane; LANE_CHANGED."""
     rows = tx.rows(
-        f"SELECT {FACT} FROM lane_fact WHERE consumer = ? AND order_key = ? AND event_id = ?",
+        f"SELECT {SHOWN} FROM lane_fact WHERE consumer = ? AND order_key = ? AND event_id = ?",
         (consumer, order_key, event_id),
     )
     if not rows:
@@ -272,15 +282,30 @@ def corrected(fact: LaneFact, content_json: str) -> Envelope:
 def supersede(tx: Tx, consumer: str, fact: LaneFact, renewed: Envelope) -> None:
     """Put the corrected fact in the place of the old one, which never takes effect, should it come again."""
     tx.run(
-        "UPDATE lane_fact SET event_id = ?, envelope = ?, attempts = 0 WHERE consumer = ? AND event_id = ?",
+        "UPDATE lane_fact SET event_id = ?, envelope = ?, attempts = 0, proposer_id = '', propose_reason = '' "
+        "WHERE consumer = ? AND event_id = ?",
         (renewed.event_id, renewed.SerializeToString(), consumer, fact.event_id),
     )
     _settle(tx, consumer, fact.event_id, "superseded", renewed.event_id)
 
 
-def discard(tx: Tx, consumer: str, order_key: str, fact: LaneFact) -> None:
+def propose_discard(tx: Tx, consumer: str, event_id: str, operator_id: str, reason: str) -> None:
+    tx.run(
+        "UPDATE lane_fact SET proposer_id = ?, propose_reason = ? WHERE consumer = ? AND event_id = ?",
+        (operator_id, reason, consumer, event_id),
+    )
+
+
+def discard(tx: Tx, consumer: str, order_key: str, fact: LaneFact, operator_id: str) -> None:
+    """Take the fact out without effect, as the second who wants it so. SECOND_PERSON_NEEDED."""
+    if not fact.proposer_id or _same_person(fact.proposer_id, operator_id):
+        raise SecondPersonNeeded(order_key=order_key, event_id=fact.event_id, proposer_id=fact.proposer_id)
     drop(tx, consumer, order_key, [fact.event_id])
     _settle(tx, consumer, fact.event_id, "discarded", "")
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def _settle(tx: Tx, consumer: str, event_id: str, outcome: str, superseded_by: str) -> None:

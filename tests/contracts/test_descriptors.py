@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescripto
 
 PROTOS = Path("protos/isthmus")
 FILES = sorted(PROTOS.rglob("*.proto"))
-READS = ("Get", "List", "Find", "Verify", "Watch")
+READS = ("Get", "List", "Find", "Verify", "Watch", "Try")
 
 
 def descriptor(path: Path) -> FileDescriptor:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from isthmus.operations.v1 import lane_service_pb2 as messages
-from servicekit import lanes
+from servicekit import lanes, telemetry
 from servicekit.database import Database
-from servicekit.desk import Desk
+from servicekit.desk import Desk, TrialImpossible
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
 from servicekit.facts import key_message
@@ -59,12 +61,16 @@ async def test_two_operators_who_release_a_lane_at_once_have_one_effect(database
     assert len(said) == ROUNDS * FACTS
 
 
-async def test_two_operators_who_discard_the_same_fact_at_once_discard_one(database: Database, inbox: Inbox) -> None:
+async def test_two_operators_who_discard_what_a_third_proposed_at_once_discard_one(
+    database: Database, inbox: Inbox
+) -> None:
     desk = Desk(database, {"toy": inbox})
     for number in range(ROUNDS):
         key = f"order-{number}"
         await parked(database, inbox, key, number * FACTS + 1)
         event_id = a_fact(number * FACTS + 1, key).envelope.event_id
+        said = messages.ProposeDiscardRequest(propose_reason="twice", event_id=event_id, **words(key, "kim"))
+        await desk.ProposeDiscard(said, None)
         requests = [
             messages.DiscardLaneFactRequest(discard_reason="twice", event_id=event_id, **words(key, name))
             for name in ("ann", "ben")
@@ -97,3 +103,78 @@ async def test_of_two_corrections_of_one_fact_the_second_is_told_that_it_was_too
     assert sorted(type(answer).__name__ for answer in answers) == ["CorrectLaneFactResponse", "LaneChanged"]
     first = correction("ann", "5") if not isinstance(answers[0], BaseException) else correction("ben", "7")
     assert (await desk.CorrectLaneFact(first, None)).replayed, "the same again is a repeat"
+
+
+async def test_nobody_discards_alone_and_a_correction_makes_the_proposal_void(database: Database, inbox: Inbox) -> None:
+    desk = Desk(database, {"toy": inbox})
+    await parked(database, inbox, "order", 1)
+    event_id = a_fact(1, "order").envelope.event_id
+
+    async def propose(operator: str, why: str) -> messages.ProposeDiscardResponse:
+        said = words("order", operator)
+        return await desk.ProposeDiscard(
+            messages.ProposeDiscardRequest(propose_reason=why, event_id=event_id, **said), None
+        )
+
+    async def discard(operator: str) -> messages.DiscardLaneFactResponse:
+        said = words("order", operator)
+        return await desk.DiscardLaneFact(
+            messages.DiscardLaneFactRequest(discard_reason="twice", event_id=event_id, **said), None
+        )
+
+    with pytest.raises(lanes.SecondPersonNeeded):
+        await discard("ann")
+    first, again = await propose("ann", "a test order"), await propose("ben", "of mine")
+    assert (first.replayed, again.replayed) == (False, True)
+    assert (again.fact.proposer_id, again.fact.propose_reason) == ("ann", "a test order")
+    for name in ("ann", " Ann"):
+        with pytest.raises(lanes.SecondPersonNeeded, match="ann"):
+            await discard(name)
+    lane = (await desk.ListLanes(messages.ListLanesRequest(), None)).lanes[0]
+    assert (lane.proposal_count, lane.fact_count) == (1, FACTS)
+    assert lane.last_fact_time.ToNanoseconds() >= lane.since_time.ToNanoseconds() > 0
+    assert not (await discard("ben")).replayed
+    assert [row[0] for row in await rows(database, "SELECT what FROM audit ORDER BY entry_number")] == [
+        "propose",
+        "discard",
+    ]
+
+    event_id = a_fact(2, "order").envelope.event_id
+    content = (await propose("ann", "wrong")).fact.content_json
+    correction = messages.CorrectLaneFactRequest(
+        content_json=content, correct_reason="right", event_id=event_id, **words("order", "ann")
+    )
+    corrected = (await desk.CorrectLaneFact(correction, None)).fact
+    assert corrected.proposer_id == ""
+    event_id = corrected.event_id
+    with pytest.raises(lanes.SecondPersonNeeded):
+        await discard("ben")
+
+
+async def state_of(database: Database) -> list[list[tuple[object, ...]]]:
+    tables = ("tallies", "outbox", "producer", "claims", "conflicts", "posting", "lane", "lane_fact", "audit")
+    return [await rows(database, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+
+async def test_a_trial_says_what_would_become_of_a_fact_and_leaves_nothing(
+    database: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(database, {"toy": inbox})
+    await parked(database, inbox, "order", 1)
+    place = {"consumer": "toy", "order_key": "order", "event_id": a_fact(2, "order").envelope.event_id}
+    before = await state_of(database)
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(telemetry, "_processor", SimpleSpanProcessor(exporter))
+    would = await desk.TryLaneFact(messages.TryLaneFactRequest(**place), None)
+    assert (would.reason, list(would.told_fact_types)) == ("", ["isthmus.inventory.v1.OutputStored"])
+    await run_again(database, lambda tx: tx.run("UPDATE tallies SET is_closed = ?", (True,)))
+    refused = await desk.TryLaneFact(messages.TryLaneFactRequest(**place), None)
+    assert (refused.reason, list(refused.told_fact_types)) == ("TALLY_CLOSED", [])
+    await run_again(database, lambda tx: tx.run("UPDATE tallies SET is_closed = ?", (False,)))
+    with pytest.raises(lanes.CorrectionUnreadable):
+        await desk.TryLaneFact(messages.TryLaneFactRequest(content_json="{", **place), None)
+    elsewhere = Desk(database, {})
+    with pytest.raises(TrialImpossible):
+        await elsewhere.TryLaneFact(messages.TryLaneFactRequest(**place), None)
+    assert await state_of(database) == before
+    assert not exporter.get_finished_spans(), "no span says that it was done"

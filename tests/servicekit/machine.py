@@ -286,14 +286,10 @@ class Kit(RuleBasedStateMachine):
         if found is None:
             return
         key, fact = found
-        request = messages.DiscardLaneFactRequest(
-            business_key=KEY,
-            consumer=CONSUMER,
-            order_key=key,
-            event_id=fact.event_id,
-            discard_reason="r",
-            operator_id="o",
-        )
+        said = {"business_key": KEY, "consumer": CONSUMER, "order_key": key, "event_id": fact.event_id}
+        proposal = messages.ProposeDiscardRequest(propose_reason="r", operator_id="o", **said)
+        self._on_hearer(self.desk().ProposeDiscard(proposal, None), None)
+        request = messages.DiscardLaneFactRequest(discard_reason="r", operator_id="p", **said)
         before = self.heard_by.commits
         self._on_hearer(self.desk().DiscardLaneFact(request, None), (1, crash[1]) if crash else None)
         if self.heard_by.commits > before:

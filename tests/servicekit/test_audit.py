@@ -250,6 +250,8 @@ async def test_every_action_of_a_desk_stands_in_the_audit_newest_first_page_by_p
         None,
     )
     await desk.ReleaseLane(messages.ReleaseLaneRequest(release_reason="try", **said), None)
+    await desk.ProposeDiscard(messages.ProposeDiscardRequest(event_id=second, propose_reason="a test", **said), None)
+    said["operator_id"] = "ann"
     await desk.DiscardLaneFact(messages.DiscardLaneFactRequest(event_id=second, discard_reason="test", **said), None)
     await desk.ResumeSlot(resume("slot"), None)
     request = messages.ListAuditEntriesRequest(page_size=3)
@@ -258,14 +260,15 @@ async def test_every_action_of_a_desk_stands_in_the_audit_newest_first_page_by_p
     rest = await desk.ListAuditEntries(request, None)
     shown = [(e.entry_number, e.action, e.subject, e.event_id, e.audit_reason) for e in (*page.entries, *rest.entries)]
     assert shown == [
-        (4, "resume", "toy slot", "", "compared"),
-        (3, "discard", "toy shut", second, "test"),
+        (5, "resume", "toy slot", "", "compared"),
+        (4, "discard", "toy shut", second, "test"),
+        (3, "propose", "toy shut", second, "a test"),
         (2, "release", "toy shut", "", "try"),
         (1, "correct", "toy shut", first, "typo"),
     ]
     assert rest.next_page_token == ""
-    assert rest.entries[0].detail == f"desk/test/1 {content.content_json}"
-    assert {entry.operator_id for entry in page.entries} == {"kim"}
+    assert rest.entries[1].detail == f"desk/test/1 {content.content_json}"
+    assert [entry.operator_id for entry in page.entries] == ["kim", "ann", "kim"]
     assert page.entries[0].chain_hash == (await verify(desk)).head_hash
     assert abs((clock.now() - page.entries[0].audit_time.ToDatetime(clock.EPOCH.tzinfo)).total_seconds()) < 60
     with pytest.raises(PageTokenInvalid):

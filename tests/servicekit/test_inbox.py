@@ -135,9 +135,10 @@ async def test_a_discarded_fact_takes_no_effect_when_it_comes_again(inbox: Inbox
     await inbox.take([local])
 
     def discard(tx: object) -> None:
+        lanes.propose_discard(tx, "toy", f"{SLOT}-1", "kim", "a test")  # type: ignore[arg-type]
         fact = lanes.head(tx, "toy", "late")  # type: ignore[arg-type]
         assert fact is not None
-        lanes.discard(tx, "toy", "late", fact)  # type: ignore[arg-type]
+        lanes.discard(tx, "toy", "late", fact, "ann")  # type: ignore[arg-type]
 
     await run_again(database, discard)
     await run_again(database, lambda tx: tx.run("INSERT INTO tallies VALUES ('late', 0, ?)", (False,)))

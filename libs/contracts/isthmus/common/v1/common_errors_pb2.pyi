@@ -73,6 +73,12 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """The audit's head is gone, so that nothing can be written behind it: nothing was done. Metadata: none. Ask VerifyAudit,
     and whoever looks after the database.
     """
+    COMMON_ERROR_REASON_SECOND_PERSON_NEEDED: _CommonErrorReason.ValueType  # 25
+    """A fact is discarded by two people: nobody, or only you, proposed it. Metadata: order_key, event_id, proposer_id. Propose
+    it, or ask somebody else to discard it.
+    """
+    COMMON_ERROR_REASON_TRIAL_IMPOSSIBLE: _CommonErrorReason.ValueType  # 26
+    """Only a call to the foreign system shows what it makes of this: nothing was tried. Metadata: consumer. Release instead."""
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -128,4 +134,10 @@ COMMON_ERROR_REASON_AUDIT_HEAD_MISSING: CommonErrorReason.ValueType  # 24
 """The audit's head is gone, so that nothing can be written behind it: nothing was done. Metadata: none. Ask VerifyAudit,
 and whoever looks after the database.
 """
+COMMON_ERROR_REASON_SECOND_PERSON_NEEDED: CommonErrorReason.ValueType  # 25
+"""A fact is discarded by two people: nobody, or only you, proposed it. Metadata: order_key, event_id, proposer_id. Propose
+it, or ask somebody else to discard it.
+"""
+COMMON_ERROR_REASON_TRIAL_IMPOSSIBLE: CommonErrorReason.ValueType  # 26
+"""Only a call to the foreign system shows what it makes of this: nothing was tried. Metadata: consumer. Release instead."""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015

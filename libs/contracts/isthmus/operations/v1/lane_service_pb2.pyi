@@ -92,6 +92,8 @@ class Lane(_message.Message):
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
     FACT_COUNT_FIELD_NUMBER: _builtins.int
     PLANT_ID_FIELD_NUMBER: _builtins.int
+    LAST_FACT_TIME_FIELD_NUMBER: _builtins.int
+    PROPOSAL_COUNT_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Who can't handle it: a reader, e.g. "production"; "postings" for changes in foreign systems."""
     order_key: _builtins.str
@@ -103,11 +105,17 @@ class Lane(_message.Message):
     fact_count: _builtins.int
     """Facts in the lane, the head included."""
     plant_id: _builtins.str
+    proposal_count: _builtins.int
+    """Facts that somebody proposed to discard."""
     @_builtins.property
     def since_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """Next attempt; absent when parked."""
+
+    @_builtins.property
+    def last_fact_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest of its facts came."""
 
     def __init__(
         self,
@@ -121,10 +129,12 @@ class Lane(_message.Message):
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
         fact_count: _builtins.int = ...,
         plant_id: _builtins.str = ...,
+        last_fact_time: _timestamp_pb2.Timestamp | None = ...,
+        proposal_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["next_attempt_time", b"next_attempt_time", "since_time", b"since_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_fact_time", b"last_fact_time", "next_attempt_time", b"next_attempt_time", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "fact_count", b"fact_count", "next_attempt_time", b"next_attempt_time", "order_key", b"order_key", "plant_id", b"plant_id", "reason", b"reason", "since_time", b"since_time", "state", b"state", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "fact_count", b"fact_count", "last_fact_time", b"last_fact_time", "next_attempt_time", b"next_attempt_time", "order_key", b"order_key", "plant_id", b"plant_id", "proposal_count", b"proposal_count", "reason", b"reason", "since_time", b"since_time", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -144,6 +154,9 @@ class LaneFact(_message.Message):
     FACT_TYPE_FIELD_NUMBER: _builtins.int
     CONTENT_JSON_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    PROPOSER_ID_FIELD_NUMBER: _builtins.int
+    PROPOSE_REASON_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     position: _builtins.int
     attempts: _builtins.int
@@ -155,6 +168,12 @@ class LaneFact(_message.Message):
     """Content in protobuf's JSON form."""
     envelope: _builtins.bytes
     """Envelope as it came."""
+    proposer_id: _builtins.str
+    """Who proposed to discard it; empty: nobody."""
+    propose_reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
         self,
         *,
@@ -166,10 +185,13 @@ class LaneFact(_message.Message):
         fact_type: _builtins.str = ...,
         content_json: _builtins.str = ...,
         envelope: _builtins.bytes = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        proposer_id: _builtins.str = ...,
+        propose_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "content_json", b"content_json", "envelope", b"envelope", "event_id", b"event_id", "fact_type", b"fact_type", "position", b"position", "reason", b"reason", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "content_json", b"content_json", "envelope", b"envelope", "event_id", b"event_id", "fact_type", b"fact_type", "position", b"position", "propose_reason", b"propose_reason", "proposer_id", b"proposer_id", "reason", b"reason", "record_time", b"record_time", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -349,6 +371,69 @@ class CorrectLaneFactResponse(_message.Message):
 Global___CorrectLaneFactResponse: _TypeAlias = CorrectLaneFactResponse  # noqa: Y015
 
 @_typing.final
+class TryLaneFactRequest(_message.Message):
+    """See TryLaneFact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    ORDER_KEY_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    CONTENT_JSON_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    order_key: _builtins.str
+    event_id: _builtins.str
+    content_json: _builtins.str
+    """Content to try in protobuf's JSON form; empty: as it is."""
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        order_key: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        content_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "content_json", b"content_json", "event_id", b"event_id", "order_key", b"order_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryLaneFactRequest: _TypeAlias = TryLaneFactRequest  # noqa: Y015
+
+@_typing.final
+class TryLaneFactResponse(_message.Message):
+    """See TryLaneFact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TOLD_FACT_TYPES_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why it would fail; empty: it would be done with."""
+    text: _builtins.str
+    """The same in words; without a reason: why it would have no effect, empty if it would have one."""
+    @_builtins.property
+    def told_fact_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Types of the facts that the service would tell of it, in order."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        text: _builtins.str = ...,
+        told_fact_types: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "text", b"text", "told_fact_types", b"told_fact_types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TryLaneFactResponse: _TypeAlias = TryLaneFactResponse  # noqa: Y015
+
+@_typing.final
 class ReleaseLaneRequest(_message.Message):
     """See ReleaseLane."""
 
@@ -413,6 +498,73 @@ class ReleaseLaneResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseLaneResponse: _TypeAlias = ReleaseLaneResponse  # noqa: Y015
+
+@_typing.final
+class ProposeDiscardRequest(_message.Message):
+    """See ProposeDiscard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_KEY_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    ORDER_KEY_FIELD_NUMBER: _builtins.int
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    PROPOSE_REASON_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    order_key: _builtins.str
+    event_id: _builtins.str
+    propose_reason: _builtins.str
+    """Why; kept with the fact and in the audit."""
+    operator_id: _builtins.str
+    """Who, kept with the fact and in the audit."""
+    @_builtins.property
+    def business_key(self) -> _business_key_pb2.BusinessKey: ...
+    def __init__(
+        self,
+        *,
+        business_key: _business_key_pb2.BusinessKey | None = ...,
+        consumer: _builtins.str = ...,
+        order_key: _builtins.str = ...,
+        event_id: _builtins.str = ...,
+        propose_reason: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "consumer", b"consumer", "event_id", b"event_id", "operator_id", b"operator_id", "order_key", b"order_key", "propose_reason", b"propose_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeDiscardRequest: _TypeAlias = ProposeDiscardRequest  # noqa: Y015
+
+@_typing.final
+class ProposeDiscardResponse(_message.Message):
+    """See ProposeDiscard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """A proposal stood already."""
+    @_builtins.property
+    def fact(self) -> Global___LaneFact:
+        """With the proposal that stands: this one, or one before it."""
+
+    def __init__(
+        self,
+        *,
+        fact: Global___LaneFact | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeDiscardResponse: _TypeAlias = ProposeDiscardResponse  # noqa: Y015
 
 @_typing.final
 class DiscardLaneFactRequest(_message.Message):
@@ -900,7 +1052,7 @@ class AuditEntry(_message.Message):
     """From 1, without holes."""
     audit_id: _builtins.str
     action: _builtins.str
-    """correct, release, discard or resume; "chained" says that the entries before it are older than the chain."""
+    """correct, release, propose, discard or resume; "chained" says that the entries before it are older than the chain."""
     subject: _builtins.str
     """What it was done to: the consumer and, behind a space, the order key of its lane or the slot that it stopped at."""
     event_id: _builtins.str

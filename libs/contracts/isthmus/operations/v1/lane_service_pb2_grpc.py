@@ -52,10 +52,20 @@ class LaneServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.CorrectLaneFactRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.CorrectLaneFactResponse.FromString,
                 _registered_method=True)
+        self.TryLaneFact = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/TryLaneFact',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactResponse.FromString,
+                _registered_method=True)
         self.ReleaseLane = channel.unary_unary(
                 '/isthmus.operations.v1.LaneService/ReleaseLane',
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneResponse.FromString,
+                _registered_method=True)
+        self.ProposeDiscard = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/ProposeDiscard',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardResponse.FromString,
                 _registered_method=True)
         self.DiscardLaneFact = channel.unary_unary(
                 '/isthmus.operations.v1.LaneService/DiscardLaneFact',
@@ -123,6 +133,14 @@ class LaneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TryLaneFact(self, request, context):
+        """Tries a fact of a lane with this content as if it stood at the head, and takes back all that it did (dry run). A content
+        that is refused is an answer, no error. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, TRIAL_IMPOSSIBLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReleaseLane(self, request, context):
         """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
         Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
@@ -131,9 +149,18 @@ class LaneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ProposeDiscard(self, request, context):
+        """Asks for a fact to be taken out of a lane without effect. Nothing happens to it until a second person discards it; a
+        correction makes the proposal void. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
+        Safe to repeat: a proposal that stands is the answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DiscardLaneFact(self, request, context):
-        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
-        Safe to repeat by business key.
+        """Takes a fact out of a lane without effect, with a reason, after somebody else proposed it. Errors: LANE_MISSING,
+        LANE_CHANGED, SECOND_PERSON_NEEDED, ACTION_UNSIGNED. Safe to repeat by business key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,10 +230,20 @@ def add_LaneServiceServicer_to_server(servicer, server):
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.CorrectLaneFactRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.CorrectLaneFactResponse.SerializeToString,
             ),
+            'TryLaneFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryLaneFact,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactResponse.SerializeToString,
+            ),
             'ReleaseLane': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseLane,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneResponse.SerializeToString,
+            ),
+            'ProposeDiscard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ProposeDiscard,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardResponse.SerializeToString,
             ),
             'DiscardLaneFact': grpc.unary_unary_rpc_method_handler(
                     servicer.DiscardLaneFact,
@@ -339,6 +376,33 @@ class LaneService:
             _registered_method=True)
 
     @staticmethod
+    def TryLaneFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/TryLaneFact',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.TryLaneFactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ReleaseLane(request,
             target,
             options=(),
@@ -355,6 +419,33 @@ class LaneService:
             '/isthmus.operations.v1.LaneService/ReleaseLane',
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ReleaseLaneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ProposeDiscard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/ProposeDiscard',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ProposeDiscardResponse.FromString,
             options,
             channel_credentials,
             insecure,

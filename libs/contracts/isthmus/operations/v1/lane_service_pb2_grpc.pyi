@@ -45,13 +45,22 @@ class LaneServiceStub:
     Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
     Safe to repeat by business key.
     """
+    TryLaneFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.TryLaneFactRequest, _lane_service_pb2.TryLaneFactResponse]
+    """Tries a fact of a lane with this content as if it stood at the head, and takes back all that it did (dry run). A content
+    that is refused is an answer, no error. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, TRIAL_IMPOSSIBLE.
+    """
     ReleaseLane: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]
     """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
     Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
+    ProposeDiscard: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ProposeDiscardRequest, _lane_service_pb2.ProposeDiscardResponse]
+    """Asks for a fact to be taken out of a lane without effect. Nothing happens to it until a second person discards it; a
+    correction makes the proposal void. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
+    Safe to repeat: a proposal that stands is the answer.
+    """
     DiscardLaneFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]
-    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
-    Safe to repeat by business key.
+    """Takes a fact out of a lane without effect, with a reason, after somebody else proposed it. Errors: LANE_MISSING,
+    LANE_CHANGED, SECOND_PERSON_NEEDED, ACTION_UNSIGNED. Safe to repeat by business key.
     """
     ListConflicts: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListConflictsRequest, _lane_service_pb2.ListConflictsResponse]
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
@@ -90,13 +99,22 @@ class LaneServiceAsyncStub(LaneServiceStub):
     Does not release. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, ACTION_UNSIGNED.
     Safe to repeat by business key.
     """
+    TryLaneFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.TryLaneFactRequest, _lane_service_pb2.TryLaneFactResponse]  # type: ignore[assignment]
+    """Tries a fact of a lane with this content as if it stood at the head, and takes back all that it did (dry run). A content
+    that is refused is an answer, no error. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, TRIAL_IMPOSSIBLE.
+    """
     ReleaseLane: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ReleaseLaneRequest, _lane_service_pb2.ReleaseLaneResponse]  # type: ignore[assignment]
     """Works a lane off in order, many facts a transaction, until it is empty or its head fails again.
     Errors: LANE_MISSING, ACTION_UNSIGNED. Safe to repeat: what is done is done once.
     """
+    ProposeDiscard: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ProposeDiscardRequest, _lane_service_pb2.ProposeDiscardResponse]  # type: ignore[assignment]
+    """Asks for a fact to be taken out of a lane without effect. Nothing happens to it until a second person discards it; a
+    correction makes the proposal void. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
+    Safe to repeat: a proposal that stands is the answer.
+    """
     DiscardLaneFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.DiscardLaneFactRequest, _lane_service_pb2.DiscardLaneFactResponse]  # type: ignore[assignment]
-    """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
-    Safe to repeat by business key.
+    """Takes a fact out of a lane without effect, with a reason, after somebody else proposed it. Errors: LANE_MISSING,
+    LANE_CHANGED, SECOND_PERSON_NEEDED, ACTION_UNSIGNED. Safe to repeat by business key.
     """
     ListConflicts: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListConflictsRequest, _lane_service_pb2.ListConflictsResponse]  # type: ignore[assignment]
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
@@ -152,6 +170,16 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def TryLaneFact(
+        self,
+        request: _lane_service_pb2.TryLaneFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.TryLaneFactResponse, _abc.Awaitable[_lane_service_pb2.TryLaneFactResponse]]:
+        """Tries a fact of a lane with this content as if it stood at the head, and takes back all that it did (dry run). A content
+        that is refused is an answer, no error. Errors: LANE_MISSING, LANE_CHANGED, CORRECTION_UNREADABLE, TRIAL_IMPOSSIBLE.
+        """
+
+    @_abc_1.abstractmethod
     def ReleaseLane(
         self,
         request: _lane_service_pb2.ReleaseLaneRequest,
@@ -162,13 +190,24 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ProposeDiscard(
+        self,
+        request: _lane_service_pb2.ProposeDiscardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.ProposeDiscardResponse, _abc.Awaitable[_lane_service_pb2.ProposeDiscardResponse]]:
+        """Asks for a fact to be taken out of a lane without effect. Nothing happens to it until a second person discards it; a
+        correction makes the proposal void. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
+        Safe to repeat: a proposal that stands is the answer.
+        """
+
+    @_abc_1.abstractmethod
     def DiscardLaneFact(
         self,
         request: _lane_service_pb2.DiscardLaneFactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.DiscardLaneFactResponse, _abc.Awaitable[_lane_service_pb2.DiscardLaneFactResponse]]:
-        """Takes a fact out of a lane without effect, with a reason. Errors: LANE_MISSING, LANE_CHANGED, ACTION_UNSIGNED.
-        Safe to repeat by business key.
+        """Takes a fact out of a lane without effect, with a reason, after somebody else proposed it. Errors: LANE_MISSING,
+        LANE_CHANGED, SECOND_PERSON_NEEDED, ACTION_UNSIGNED. Safe to repeat by business key.
         """
 
     @_abc_1.abstractmethod
