@@ -64,7 +64,7 @@ def loops(interfaces: Interfaces, changes: Changes, kit: Kit) -> Iterable[Awaita
             settings.plants,
             settings.trace_url,
         )
-        yield web.serve(application(asked), settings.console_listen)
+        yield web.serve(application(asked, settings.console_form_minutes), settings.console_listen)
     if settings.inventory and settings.production and settings.gateway:
         mes = {plant: MesBooks.connect(at, settings.production) for plant, at in settings.edge_bridges.items()}
         sides = Sides.connect(settings.inventory, settings.production, settings.gateway, mes)

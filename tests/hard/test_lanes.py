@@ -151,18 +151,13 @@ async def test_nobody_discards_alone_and_a_correction_makes_the_proposal_void(da
         await discard("ben")
 
 
-async def state_of(database: Database) -> list[list[tuple[object, ...]]]:
-    tables = ("tallies", "outbox", "producer", "claims", "conflicts", "posting", "lane", "lane_fact", "audit")
-    return [await rows(database, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
-
-
 async def test_a_trial_says_what_would_become_of_a_fact_and_leaves_nothing(
     database: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = Desk(database, {"toy": inbox})
     await parked(database, inbox, "order", 1)
     place = {"consumer": "toy", "order_key": "order", "event_id": a_fact(2, "order").envelope.event_id}
-    before = await state_of(database)
+    before = await toy.snapshot(database)
     exporter = InMemorySpanExporter()
     monkeypatch.setattr(telemetry, "_processor", SimpleSpanProcessor(exporter))
     would = await desk.TryLaneFact(messages.TryLaneFactRequest(**place), None)
@@ -176,5 +171,5 @@ async def test_a_trial_says_what_would_become_of_a_fact_and_leaves_nothing(
     elsewhere = Desk(database, {})
     with pytest.raises(TrialImpossible):
         await elsewhere.TryLaneFact(messages.TryLaneFactRequest(**place), None)
-    assert await state_of(database) == before
+    assert await toy.snapshot(database) == before
     assert not exporter.get_finished_spans(), "no span says that it was done"

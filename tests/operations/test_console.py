@@ -4,94 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from servicekit import migrate
-from servicekit.database import Database
-from services.operations import __main__ as operations
-from services.operations import spans
 from services.operations.console import app, words
-from services.operations.domain.timeline import Entry, Number, OrderReference
 from services.operations.settings import Settings
-from services.operations.store import ENTRIES, NUMBERS, ORDERS
 from tests.bench import work
-from tests.support.eventually import eventually
-from tests.support.ports import free_port
+from tests.operations.told import HOSTILE, KNOWN, ORDER
 from tests.support.running import Hub
 
 pytestmark = pytest.mark.connected
-ORDER, TRACE = "aachen-4711", "a" * 32
-HOSTILE = "<script>alert(1)</script> \N{RIGHT-TO-LEFT OVERRIDE}evil\N{POP DIRECTIONAL FORMATTING} & 'so' \"on\""
-LONG = "x" * 1_000_000
-KNOWN = (ORDER, "4711", "FA-000009", "LOT/7 <b>", "delivery-12")
-BEGUN = datetime(2026, 11, 26, 8, tzinfo=UTC)
-
-
-def entry(number: int, text: str, minutes: int, *, is_alarm: bool = False) -> Entry:
-    at = BEGUN + timedelta(minutes=minutes)
-    fact = "isthmus.production.v1.OperationConfirmed"
-    return Entry(f"e-{number}", ORDER, "aachen", at, at, text, "mes", fact, False, is_alarm, False, number)
-
-
-def fill(url: str) -> None:
-    """What operations heard of one order; its item, numbers and texts are not to be trusted."""
-    database = Database(url)
-    migrate.migrate(database.engines[0], "operations", Path(operations.__file__).parent / "migrations")
-
-    def insert(tx: object) -> None:
-        ORDERS.insert(tx, [OrderReference(ORDER, "aachen", HOSTILE, TRACE)])  # type: ignore[arg-type]
-        NUMBERS.insert(tx, [Number(number, ORDER) for number in KNOWN])  # type: ignore[arg-type]
-        told = [entry(1, "ERP released", 0), entry(2, HOSTILE, 30, is_alarm=True), entry(3, LONG, 31)]
-        ENTRIES.insert(tx, told)  # type: ignore[arg-type]
-        end = int(BEGUN.timestamp()) * 10**9
-        made = [
-            (TRACE, f"{n:016x}", "", "production", HOSTILE, end + n * 10**9, end + (n + 1) * 10**9, n == 2)
-            for n in (1, 2)
-        ]
-        spans.insert(tx, made, timedelta(days=1))  # type: ignore[arg-type]
-
-    asyncio.run(database.write(insert))
-    database.close()
-
-
-@pytest.fixture
-def hub(database_url: str, tmp_path: Path) -> Hub:
-    found = Hub(tmp_path, lambda _name: database_url)
-    found.urls["operations"] = database_url
-    return found
-
-
-@pytest.fixture
-def console(hub: Hub, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    fill(database_url)
-    hub.ports["operations"] = free_port()
-    at = f"127.0.0.1:{free_port()}"
-    desks = {"operations": hub.address("operations"), "quality": f"127.0.0.1:{free_port()}"}
-    monkeypatch.setenv("OPERATIONS_CONSOLE_LISTEN", at)
-    monkeypatch.setenv("OPERATIONS_DESKS", json.dumps(desks))
-    hub.broker.start()
-    try:
-        hub.start("operations")
-        hub.wait_ready("operations")
-        with httpx.Client(base_url=f"http://{at}", timeout=20, follow_redirects=True) as client:
-            asyncio.run(eventually(lambda: answers(client), within=30))
-            yield client
-    finally:
-        hub.stop()
-
-
-def answers(client: httpx.Client) -> bool:
-    try:
-        return client.get("/static/console.css").is_success
-    except httpx.ConnectError:
-        return False
 
 
 def test_an_order_is_found_by_each_of_its_numbers_and_its_waits_are_shown(console: httpx.Client) -> None:
@@ -107,13 +32,13 @@ def test_an_order_is_found_by_each_of_its_numbers_and_its_waits_are_shown(consol
 
 def test_what_others_wrote_is_shown_as_text_bounded_and_turns_nothing_around(console: httpx.Client) -> None:
     for page in (console.get(f"/orders/{ORDER}"), console.get("/orders", params={"number": "4711"})):
-        assert page.text.count("<script") == 2  # ours
+        assert page.text.count("<script") == 3  # ours
         assert "<b>" not in page.text.replace("<b>4711</b>", "")
         assert not any(chr(mark) in page.text for mark in words.MARKS)
         assert len(page.text) < 100_000
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
     found = console.get("/orders", params={"number": HOSTILE}).text
-    assert found.count("<script") == 2
+    assert found.count("<script") == 3
 
 
 def test_nothing_from_outside_is_asked_for_and_no_page_is_framed_or_kept(console: httpx.Client) -> None:

@@ -93,12 +93,13 @@ class Hub:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "libs")}
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, module: str = "") -> None:
+        """Start a service, or what stands for it."""
         self.ports.setdefault(name, free_port())
         log = (self.home / f"{name}.log").open("ab")
         roots = os.pathsep.join(str(ROOT / part) for part in (".", "libs", "libs/contracts"))
         environment = {**os.environ, **self._environment(name), "PYTHONPATH": roots}
-        command = [sys.executable, "-m", f"services.{name.split('.', maxsplit=1)[0]}"]
+        command = [sys.executable, "-m", module or f"services.{name.split('.', maxsplit=1)[0]}"]
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
 
     def wait_ready(self, *names: str) -> None:

@@ -135,7 +135,7 @@ def open_database(url: str, versions: Path) -> Database:
         "def upgrade():\n    op.create_table('tallies', sa.Column('tally_id', sa.Text, primary_key=True),\n"
         "        sa.Column('amount', sa.BigInteger, nullable=False), sa.Column('is_closed', sa.Boolean, nullable=False))\n"
     )
-    migrate.migrate(database.engines[0], "toy", versions)
+    migrate.migrate(database.engines[0], STORE.service, versions)
     return database
 
 

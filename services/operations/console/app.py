@@ -1,83 +1,118 @@
-"""The console: what operations and the services' desks know, as pages. It asks by gRPC alone, as any other app could.
+"""The console: what operations and the services' desks know, as pages, and the hands to put it right.
 
-There is no login yet, so it answers on loopback only, and shows without changing anything.
+It asks and acts by gRPC alone, as any other app could. There is no login yet, so it answers on loopback only, and an
+operator is who the form says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.errors import from_rpc_error
-from services.operations.console import exceptions, interfaces, orders, plants, words
+from services.operations.console import actions, audit, exceptions, interfaces, orders, plants, releases, words
 from services.operations.console.asked import Asked
 from services.operations.console.events import Events
+from services.operations.console.forms import Form, FormRefused, Forms, is_ours
+from services.operations.console.releases import Releases
+from services.operations.console.words import Goto, Shown
 
 HERE = Path(__file__).parent
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with "no-referrer" a browser does not say where a form comes from, even to us
     "cache-control": "no-store",
 }
-STATUS = {grpc.StatusCode.NOT_FOUND: 404, grpc.StatusCode.INVALID_ARGUMENT: 400, grpc.StatusCode.UNAVAILABLE: 503}
-Page = Callable[[Asked, Request], Awaitable[tuple[str, dict[str, Any]]]]
+STATUS = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.UNAVAILABLE: 503,
+}
+REFUSED = {"FORM_FOREIGN": 403, "FORM_EXPIRED": 403, "FORM_TOO_LARGE": 413, "SERVICE_UNKNOWN": 404, "RUN_MISSING": 404}
+Page = Callable[[Asked, Request], Awaitable[Shown]]
+Act = Callable[[Asked, Request, Form], Awaitable[Shown | Goto]]
+LANE = "/exceptions/{service}/{consumer}/{order_key:path}"
 PAGES: dict[str, Page] = {
     "/plants": plants.page,
     "/orders": orders.search,
     "/orders/{work_order_id:path}": orders.page,
     "/exceptions": exceptions.page,
-    "/exceptions/{service}/{consumer}/{order_key:path}": exceptions.lane,
+    LANE: exceptions.lane,
+    "/releases/{run_id}": releases.page,
     "/interfaces": interfaces.page,
+    "/audit": audit.page,
+}
+ACTIONS: dict[str, Act] = {
+    "/exceptions": actions.at_list,
+    LANE: actions.at_lane,
+    "/stops/{service}": actions.at_stop,
+    "/refusals/{refusal_id}": actions.at_refusal,
+    "/releases/{run_id}": actions.at_release,
 }
 
 
-def application(asked: Asked) -> Starlette:
-    """All pages over these services."""
+def application(asked: Asked, form_minutes: float) -> Starlette:
+    """All pages over these services. A form is good for so many minutes."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(words.FILTERS)
+    forms = Forms(form_minutes)
 
-    def route(path: str, page: Page) -> Route:
-        async def answer(request: Request) -> Response:
-            try:
-                name, shown = await page(asked, request)
-                status = 200
-            except grpc.aio.AioRpcError as error:
-                code, reason, _ = from_rpc_error(error)
-                name, status = "error.html", STATUS.get(code, 502)
-                shown = {"reason": reason or code.name, "text": error.details() or ""}
-            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            html = environment.get_template(name).render(path=path, here=here, **{"live": (), **shown})
-            return HTMLResponse(html, status)
+    async def answer(path: str, work: Callable[[Request], Awaitable[Shown | Goto]], request: Request) -> Response:
+        try:
+            done, status = await work(request), 200
+        except grpc.aio.AioRpcError as error:
+            code, reason, _ = from_rpc_error(error)
+            done = "error.html", {"reason": reason or code.name, "text": error.details() or ""}
+            status = STATUS.get(code, 502)
+        except FormRefused as refusal:
+            done = "error.html", {"reason": refusal.reason, "text": str(refusal)}
+            status = REFUSED.get(refusal.reason, 400)
+        if isinstance(done, Goto):
+            return RedirectResponse(done.path, 303)
+        name, shown = done
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        around = {"path": path, "here": here, "mark": forms.mark(), "live": (), "beat": ""}
+        return HTMLResponse(environment.get_template(name).render(**{**around, **shown}), status)
 
-        return Route(path, answer)
+    def page(path: str, made: Page) -> Route:
+        return Route(path, partial(answer, path, partial(made, asked)), methods=["GET"])
+
+    def action(path: str, act: Act) -> Route:
+        async def work(request: Request) -> Shown | Goto:
+            return await act(asked, request, await forms.read(request))
+
+        return Route(path, partial(answer, path, work), methods=["POST"])
 
     async def home(_request: Request) -> Response:
         return RedirectResponse("/plants")
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
-    events = Route("/events", Events(asked).answer)
-    routes = [Route("/", home), events, *(route(path, page) for path, page in PAGES.items()), static]
-    return Starlette(routes=routes, middleware=[Middleware(Guarded)])
+    routes = [Route("/", home), Route("/events", Events(asked).answer), static]
+    routes += [*(page(*one) for one in PAGES.items()), *(action(*one) for one in ACTIONS.items())]
+    made = Starlette(routes=routes, middleware=[Middleware(Guarded)])
+    made.state.releases = Releases()
+    return made
 
 
 class Guarded:
-    """Nothing from outside runs or frames a page, and no page is kept by a browser."""
+    """Only who means this machine is answered; nothing from outside runs or frames a page, and no browser keeps one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -88,4 +123,9 @@ class Guarded:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
+        if not is_ours(Headers(scope=scope).get("host", "")):
+            await PlainTextResponse("The console answers on this machine's own name only.", 421)(
+                scope, receive, guarded
+            )
+            return
         await self._app(scope, receive, guarded)

@@ -8,8 +8,10 @@ from typing import Any
 
 import grpc
 
+from isthmus.common.v1.business_key_pb2 import BusinessKey
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 
@@ -20,10 +22,11 @@ ROWS_MOST = 2000  # of a list on one page
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`desks` by service name; `bridges` by plant; `gateway` is None where the settings name none."""
+    """`desks` by service name; `bridges` by plant; `gateway` and `master_data` are None where the settings name none."""
 
     operations: Any
     gateway: Any
+    master_data: Any
     desks: Mapping[str, Any]
     bridges: Mapping[str, Any]
     plants: tuple[str, ...]
@@ -43,11 +46,17 @@ def connect(
     return Asked(
         OperationsServiceStub(channel(own)),
         GatewayServiceStub(channel(gateway)) if gateway else None,
+        MasterDataServiceStub(channel(desks["master_data"])) if "master_data" in desks else None,
         {name: LaneServiceStub(channel(at)) for name, at in desks.items()},
         {plant: EdgeServiceStub(channel(at)) for plant, at in bridges.items()},
         plants,
         trace_url,
     )
+
+
+def key_of(act: str, number: str) -> BusinessKey:
+    """The business key of something that is done here; asked for again under the same number it is done once."""
+    return BusinessKey(source_system="console", document_type=act, document_number=number)
 
 
 async def rows(call: Any, request: Any, field: str, most: int = ROWS_MOST) -> AsyncIterator[Any]:

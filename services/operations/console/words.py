@@ -1,11 +1,20 @@
-"""How times, durations and foreign text are shown."""
+"""What pages are made of, and how times, durations and foreign text are shown."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from servicekit import clock
+
+Shown = tuple[str, dict[str, Any]]  # a page's template and what it shows
+
+
+class Goto(NamedTuple):
+    """Where the browser goes on after something was done."""
+
+    path: str
+
 
 TEXT_MOST = 2000  # characters of a field that somebody else filled
 # Marks that turn the direction of text: what a field holds must not rearrange what stands around it.
