@@ -12,6 +12,8 @@ import pytest
 
 from isthmus.operations.v1.lane_service_pb2 import ListLanesRequest
 from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
+from services.operations.console.app import application
+from services.operations.console.asked import connect
 from tests.support import influx
 from tests.support.broker import Broker
 from tests.support.eventually import eventually
@@ -117,6 +119,12 @@ async def test_a_broken_file_is_put_aside_whole_and_the_status_says_so(ghent: Gh
     await opened(ghent, laboratory, "viscosity", "ph", kopregel=True)
     await eventually(lambda: laboratory.files("quarantine") == ["M26-00001.csv", "M26-00001.csv.reason.txt"], within=40)
     await eventually(lambda: "1 files in quarantine" in ghent.connector("lims-ghent").last_error)
+    bridge = {"ghent": f"127.0.0.1:{ghent.port}"}
+    console = httpx.ASGITransport(
+        app=application(connect("127.0.0.1:9", "", {}, bridge, ("ghent",), ""), form_minutes=60)
+    )
+    async with httpx.AsyncClient(transport=console, base_url="http://127.0.0.1") as client:
+        assert "1 files in quarantine, the first is M26-00001.csv" in (await client.get("/exceptions")).text
     assert not await ghent.facts("LabResultReported")
     await laboratory.post("/besturing", afgebroken=True)
     await laboratory.post("/herhaling", monster="M26-00001")

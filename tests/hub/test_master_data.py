@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 
 from isthmus.masterdata.v1 import masterdata_service_pb2 as messages
@@ -15,9 +17,12 @@ from isthmus.masterdata.v1.partner_pb2 import Partner
 from isthmus.masterdata.v1.resource_pb2 import Resource
 from servicekit.errors import from_rpc_error
 from servicekit.wire import date_message
+from services.operations.console.app import application
+from services.operations.console.asked import connect
 from tests.hub.conftest import Calls
 from tests.hub.test_refusals import refusal_of
 from tests.support.requests import a_key, an_item
+from tests.support.running import Hub
 
 pytestmark = pytest.mark.connected
 ITEM = ownership_pb2.ENTITY_TYPE_ITEM
@@ -227,3 +232,27 @@ def test_bills_are_listed_by_item_and_day(calls: Calls) -> None:
     turned = a_bill("bom-4", autumn, summer)
     _, reason = refusal_of(calls, lambda: calls.master_data.RecordBillOfMaterials(turned, timeout=10), "master_data")
     assert reason == "EFFECTIVE_DATES_REVERSED"
+
+
+async def test_a_refused_value_stands_in_the_console_and_is_put_in_place_there(calls: Calls, hub: Hub) -> None:
+    owned_by_the_plm(calls)
+    offer(calls, "OWNED-2", "o4", "plm", "Ring")
+    offer(calls, "OWNED-2", "o5", "erp-aachen", "<b>Reif</b>")
+    (refusal,) = open_refusals(calls, "OWNED-2")
+    asked = connect("127.0.0.1:9", "", {"master_data": hub.address("master_data")}, {}, ("aachen", "brno"), "")
+    console = httpx.ASGITransport(app=application(asked, form_minutes=60))
+    origin = "http://127.0.0.1"
+    async with httpx.AsyncClient(transport=console, base_url=origin, headers={"origin": origin}) as client:
+        page = (await client.get("/exceptions", params={"match": "OWNED-2"})).text
+        assert ">not the owner<" in page
+        assert "erp-aachen offers &#39;&lt;b&gt;Reif&lt;/b&gt;&#39;; plm owns it, and &#39;Ring&#39; stands" in page
+        mark = re.findall(r'name="mark" value="([^"]+)"', page)[0]
+        form = {"mark": mark, "act": "apply", "operator": "kim", "reason": "agreed with the plant"}
+        path = f"/refusals/{refusal.ownership_refusal_id}"
+        assert f'action="{path}"' in page
+        done = await client.post(path, data=form)
+        assert (done.status_code, done.headers["location"]) == (303, "/exceptions?done=applied")
+        again = await client.post(path, data={**form, "operator": "ann"})
+        assert (again.status_code, "OWNERSHIP_REFUSAL_DECIDED" in again.text) == (409, True)
+    item = calls.master_data.GetItem(messages.GetItemRequest(plant_id="aachen", item_id="OWNED-2"), timeout=10).item
+    assert item.description == "<b>Reif</b>"
