@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from deploy.local import audit, books, desk, interfaces, ports, processes, system, timeline
-from deploy.local.influx import InfluxAbsent
+from deploy.local.debian import PackageAbsent
 from deploy.local.output import AsJson, console, show
 from deploy.local.processes import DidNotStart
 from deploy.local.tryton.install import SetupFailed
@@ -193,7 +193,7 @@ def main() -> None:
         ports.SettingWrong,
         SetupFailed,
         DidNotStart,
-        InfluxAbsent,
+        PackageAbsent,
         audit.HeadsUnreadable,
         OSError,
     ) as error:

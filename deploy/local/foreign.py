@@ -123,7 +123,7 @@ def historian_url(place: Place) -> str:
 
 
 def _historian(place: Place) -> Spec:
-    """A real InfluxDB. Raises InfluxAbsent."""
+    """A real InfluxDB. Raises PackageAbsent."""
     port = place.ports["historian-ghent"]
     server = Influx(place.home / "historian-ghent", port, place.ports["historian-ghent-backup"])
     return Spec("historian-ghent", server.command(), {}, server.is_ready, FOREIGN, port, is_ours=False)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
-from deploy.local.ports import ROOT
+from deploy.local.debian import program
+from deploy.local.processes import DidNotStart
 
-UNPACKED = ROOT / "var" / "tools" / "influxdb"
 START_SECONDS = 30.0
 CONFIGURATION = """\
 reporting-disabled = true
@@ -32,58 +29,14 @@ bind-address = "127.0.0.1:{backup_port}"
 """
 
 
-class InfluxAbsent(Exception):
-    """No InfluxDB here, and the distribution's package could not be fetched; the text says what to do."""
-
-
 def binary() -> Path:
-    """The installed `influxd`, else the package's own, fetched and unpacked once. Raises InfluxAbsent."""
-    installed = shutil.which("influxd")
-    if installed:
-        return Path(installed)
-    unpacked = UNPACKED / "usr" / "bin" / "influxd"
-    if not unpacked.exists():
-        _unpack()
-    return unpacked
-
-
-def _unpack() -> None:
-    """Fetch and unpack aside, then put in place: two processes at once do not meet."""
-    UNPACKED.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=UNPACKED.parent) as place:
-        package = _fetch(Path(place))
-        done = _run(["dpkg", "-x", str(package), f"{place}/files"], Path(place))
-        if done.returncode:
-            raise InfluxAbsent(f"{package.name} can't be unpacked: {done.stderr.strip()[-300:]}")
-        try:
-            (Path(place) / "files").rename(UNPACKED)
-        except OSError:
-            if not UNPACKED.exists():
-                raise
-
-
-def _fetch(place: Path) -> Path:
-    steps = [["apt-get", "download", "-q", "influxdb"]]
-    if os.getuid() == 0:  # package lists may be absent, and only root may get them
-        steps += [["apt-get", "update", "-q"], steps[0]]
-    said = ""
-    for step in steps:
-        said = _run(step, place).stderr.strip() or said
-        found = sorted(place.glob("influxdb_*.deb"))
-        if found:
-            return found[-1]
-    raise InfluxAbsent(
-        "InfluxDB is not installed, and `apt-get download influxdb` failed. Install it (apt-get install influxdb), run "
-        "`apt-get update` as root and try again, or do without: `make demo SCENARIO=1` and `ISTHMUS_PLANTS=aachen,brno make "
-        f"up` have no historian, ALLOW_SKIP=influxdb leaves out its tests. apt said: {said[-300:]}"
+    """The installed `influxd`, else the package's own, fetched and unpacked once. Raises PackageAbsent."""
+    return program(
+        "influxd",
+        "influxdb",
+        "`make demo SCENARIO=1` and `ISTHMUS_PLANTS=aachen,brno make up` have no historian, ALLOW_SKIP=influxdb leaves out its "
+        "tests",
     )
-
-
-def _run(command: list[str], place: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(command, check=False, capture_output=True, text=True, cwd=place, timeout=120)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 class Influx:
@@ -109,7 +62,7 @@ class Influx:
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise InfluxAbsent(f"influxd did not start: {(self.home / 'influxd.log').read_text()[-500:]}")
+                raise DidNotStart(f"influxd did not start: {(self.home / 'influxd.log').read_text()[-500:]}")
             time.sleep(0.05)
 
     def is_ready(self) -> bool:

@@ -7,8 +7,8 @@ import signal
 import threading
 
 from deploy.local import ports, system
+from deploy.local.debian import PackageAbsent
 from deploy.local.foreign import Place
-from deploy.local.influx import InfluxAbsent
 from deploy.local.processes import DidNotStart, Supervisor, write_json
 from deploy.local.tryton.install import SetupFailed
 from deploy.local.tryton.plants import SEEDS
@@ -39,7 +39,7 @@ def main() -> None:
             supervisor.tend()
             write_json(home / "state.json", {**state, "processes": supervisor.status()})
             stop.wait(EVERY_SECONDS)
-    except (DidNotStart, SetupFailed, InfluxAbsent, ports.SettingWrong, OSError) as fault:
+    except (DidNotStart, SetupFailed, PackageAbsent, ports.SettingWrong, OSError) as fault:
         write_json(home / "state.json", {**state, "failed": str(fault)})
     finally:
         if supervisor is not None:

@@ -75,7 +75,7 @@ def _secrets(place: Place) -> None:
 
 
 def specs(place: Place) -> list[Spec]:
-    """Every process of the local system. Raises InfluxAbsent where a plant's historian can't be had."""
+    """Every process of the local system. Raises PackageAbsent where a plant's historian can't be had."""
     hub = [_service(name, name, place, more) for name, more in _hub(place).items()]
     return [_nats(place), *foreign.specs(place), *hub, *(_bridge(plant, place) for plant in place.plants)]
 

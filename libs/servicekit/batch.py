@@ -40,6 +40,7 @@ class Work:
     claim_id: tuple[str, bytes] | None = None
     answer: Message | None = None
     is_replayed: bool = False
+    is_moot: bool = False
     error: Exception | None = None
 
     def __post_init__(self) -> None:
@@ -114,6 +115,7 @@ class Batch:
             self._bounds.require_room(self._store.service, decision.facts)
         self._seen.apply(self._store.by_type, decision)
         work.answer = decision.answer
+        work.is_moot = bool(decision.moot)
         if decision.moot:
             self._moots.setdefault((work.use_case.name, decision.moot), []).append(work.why)
         traceparent = self._tell(work, decision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from google.protobuf import json_format
@@ -9,7 +10,7 @@ from google.protobuf import json_format
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
-from servicekit import audit, clock, lanes, paging, poster, posting_table, stops
+from servicekit import audit, clock, counts, lanes, paging, poster, posting_table, stops
 from servicekit.database import Database, Tx
 from servicekit.domain import BusinessKey, DomainError, Kind
 from servicekit.door import run_again
@@ -17,7 +18,6 @@ from servicekit.facts import key_message, key_of_message, type_of, unpack
 from servicekit.inbox import Inbox
 
 STATES = {lanes.WAITING: messages.LANE_STATE_WAITING, lanes.PARKED: messages.LANE_STATE_PARKED}
-POSTINGS = "postings:"
 
 
 class TrialImpossible(DomainError):
@@ -84,7 +84,7 @@ class Desk(LaneServiceServicer):
         def begin(tx: Tx) -> int:
             lanes.one(tx, consumer, order_key)
             _audit(tx, "release", request, request.release_reason)
-            return poster.release(tx, consumer, order_key) if consumer.startswith(POSTINGS) else 0
+            return poster.release(tx, consumer, order_key) if consumer.startswith(counts.OF_POSTINGS) else 0
 
         released = await run_again(self._database, begin)
         if consumer in self._inboxes:
@@ -116,8 +116,10 @@ class Desk(LaneServiceServicer):
             lanes.one(tx, consumer, order_key)
             fact = lanes.fact_in(tx, consumer, order_key, request.event_id)
             lanes.discard(tx, consumer, order_key, fact, request.operator_id)
-            if consumer.startswith(POSTINGS):
+            if consumer.startswith(counts.OF_POSTINGS):
                 poster.discard(tx, fact)
+            else:
+                counts.add(tx, consumer, Counter({(fact.read().plant_id, counts.DISCARDED): 1}))
             _audit(tx, "discard", request, request.discard_reason, request.event_id)
             return messages.DiscardLaneFactResponse(lane=_lane_left(tx, consumer, order_key))
 

@@ -6,6 +6,7 @@ effects, lanes and positions saved together. Local records of a plant's system t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from servicekit import clock, lanes, position, telemetry
+from servicekit import clock, counts, lanes, position, telemetry
 from servicekit.batch import Batch, Work
 from servicekit.bounds import Bounds, PlantBacklogFull
 from servicekit.database import Database, StoreUnavailable, Tx
@@ -95,6 +96,15 @@ def _position_after(delivery: Delivery) -> Position:
     )
 
 
+def _became(work: Work | Exception | None) -> str:
+    """What a fact that is done with has come to."""
+    if not isinstance(work, Work) or work.is_moot:
+        return counts.MOOT
+    if work.error is not None:
+        return counts.REFUSED
+    return counts.REPEAT if work.is_replayed else counts.DONE
+
+
 class Inbox:
     """Takes facts for one consumer."""
 
@@ -152,7 +162,7 @@ class Inbox:
         now = clock.now()
         self._fence.check(tx)
         self._bounds.look(tx)
-        fresh, positions, taken = self._fresh(tx, deliveries)
+        fresh, positions, taken, count = self._fresh(tx, deliveries)
         if not fresh:
             return taken, []
         open_lanes = set(lanes.lock(tx, self.consumer, [d.envelope.order_key for d in fresh]))
@@ -162,18 +172,25 @@ class Inbox:
         batch.load([w for e, w in works if isinstance(w, Work) and e.order_key not in open_lanes])
         for envelope, work in works:
             if work is None:
-                continue
-            if envelope.order_key in open_lanes:
+                count[envelope.plant_id, counts.MOOT] += 1
+            elif envelope.order_key in open_lanes:
                 lanes.append(tx, self.consumer, envelope, None, now)
             elif (error := self.outcome(batch, work)) is not None:
                 lane = lanes.append(tx, self.consumer, envelope, error, now)
                 open_lanes.add(envelope.order_key)
                 self._say_lane(lane.state, envelope, error)
+            else:
+                count[envelope.plant_id, _became(work)] += 1
+        for delivery in fresh:
+            count[delivery.envelope.plant_id, counts.REPEAT] += delivery.envelope.event_id in settled
         position.save(tx, self.consumer, positions)
+        counts.add(tx, self.consumer, count)
         return taken, batch.save()
 
-    def _fresh(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Position], Taken]:
-        """Those that are next in their slot, the positions after them, and what that makes of the slots."""
+    def _fresh(
+        self, tx: Tx, deliveries: Sequence[Delivery]
+    ) -> tuple[list[Delivery], list[Position], Taken, counts.Counts]:
+        """Those that are next in their slot, the positions after them, what that makes of the slots, and how many came in."""
         positions = position.load(tx, self.consumer, {d.slot for d in deliveries if d.slot})
         last = {slot: (at.producer_epoch, at.producer_sequence) for slot, at in positions.items()}
         fresh: list[Delivery] = []
@@ -204,7 +221,9 @@ class Inbox:
             last[slot] = number
             fresh.append(delivery)
         moved = [_position_after(advanced[slot]) for slot in sorted(advanced)]
-        return fresh, moved, Taken(frozenset(holes), frozenset(advanced), frozenset(beyond), frozenset(full))
+        taken = Taken(frozenset(holes), frozenset(advanced), frozenset(beyond), frozenset(full))
+        came = counts.arrived(positions, moved, [(d.slot, d.envelope.plant_id) for d in fresh])
+        return fresh, moved, taken, came
 
     def work_of(self, delivery: Delivery) -> Work | Exception | None:
         """The command that a fact asks for; the error that it can't be understood; None: not for us."""
@@ -255,11 +274,12 @@ class Inbox:
 
     def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, list[Stored]]:
         self._fence.check(tx)
-        fresh, positions, taken = self._fresh(tx, [delivery])
+        fresh, positions, taken, count = self._fresh(tx, [delivery])
         for one in fresh:
             lane = lanes.append(tx, self.consumer, one.envelope, error, clock.now())
             self._say_lane(lane.state, one.envelope, error)
         position.save(tx, self.consumer, positions)
+        counts.add(tx, self.consumer, count)
         return taken, []
 
     def _say_lane(self, state: str, envelope: Envelope, error: Exception) -> None:
@@ -341,13 +361,16 @@ class Inbox:
             if not self._is_to_work(tx, order_key, is_released):
                 return 0, []
             waiting = lanes.facts(tx, self.consumer, order_key, most)
-            batch, done, error = self._decide(tx, waiting)
+            batch, done, count, error = self._decide(tx, waiting)
             if done and error is not None and not isinstance(error, DomainError):
-                batch, done, _ = self._decide(tx, waiting[:done])  # a bug may have left half a change in the batch
+                batch, done, count, _ = self._decide(
+                    tx, waiting[:done]
+                )  # a bug may have left half a change in the batch
             elif error is not None and not done:
                 self._fail(tx, order_key, waiting[0], error)
                 return 0, []
             lanes.drop(tx, self.consumer, order_key, [fact.event_id for fact in waiting[:done]])
+            counts.add(tx, self.consumer, count)
             return done, batch.save()
 
         done, told = await run_again(self._database, transaction)
@@ -360,15 +383,20 @@ class Inbox:
         lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
         return lane is not None and (lane.state != lanes.PARKED or is_released)
 
-    def _decide(self, tx: Tx, facts: Sequence[LaneFact]) -> tuple[Batch, int, Exception | None]:
-        """Decide facts of a lane in order: the batch to save, how many took effect, and the error of the next one."""
-        works = [self.work_of(Delivery(fact.read())) for fact in facts]
+    def _decide(self, tx: Tx, facts: Sequence[LaneFact]) -> tuple[Batch, int, counts.Counts, Exception | None]:
+        """Decide facts of a lane in order: the batch to save, how many are done with and what became of them, and the next
+        one's error.
+        """
+        envelopes = [fact.read() for fact in facts]
+        works = [self.work_of(Delivery(envelope)) for envelope in envelopes]
         batch = Batch(tx, self._store, clock.now())
         batch.load([work for work in works if isinstance(work, Work)])
-        for done, work in enumerate(works):
+        count: counts.Counts = Counter()
+        for done, (envelope, work) in enumerate(zip(envelopes, works, strict=True)):
             if work is not None and (error := self.outcome(batch, work)) is not None:
-                return batch, done, error
-        return batch, len(works), None
+                return batch, done, count, error
+            count[envelope.plant_id, _became(work)] += 1
+        return batch, len(works), count, None
 
     def _fail(self, tx: Tx, order_key: str, head: LaneFact, error: Exception) -> None:
         state = lanes.fail(tx, self.consumer, order_key, head, error, clock.now())

@@ -31,6 +31,7 @@ from servicekit.door import Door
 from servicekit.errors import Refusals
 from servicekit.facts import PACKAGE_OF, SERVICE_OF, Handler, slot_of
 from servicekit.inbox import Inbox
+from servicekit.metrics import Looks, Metrics
 from servicekit.migrate import migrate
 from servicekit.owners import Fence, Owners, Work
 from servicekit.poster import Poster
@@ -91,6 +92,7 @@ class Service:
     streams_of_all: bool = False  # hears every service
     says_group: bool = True  # has facts of no plant
     restates: Sequence[Restates] = ()  # nouns that a reader needs which is added later, in this order
+    looks: Callable[[Kit], Looks] | None = None  # metrics of its own
     shares_plants: bool = False  # replicas on PostgreSQL divide the plants among them; else one works, others wait
     before_serving: Callable[[Kit], Awaitable[None]] | None = None  # what must stand before the first call
 
@@ -220,6 +222,12 @@ async def _loop(service: Service, kit: Kit, fence: Fence) -> None:
             group.create_task(poster.serve())
         for part in service.loops(kit) if service.loops is not None else ():
             group.create_task(_of(part))
+        if kit.settings.metrics_endpoint:
+            name, plants = service.store.service, kit.settings.plants
+            slots = {place: slot_of(name, place) for place in (*plants, *([GROUP] if service.says_group else []))}
+            own = service.looks(kit) if service.looks is not None else None
+            metrics = Metrics(kit.database, slots, own)
+            group.create_task(metrics.serve(kit.settings.metrics_endpoint, kit.settings.metrics_seconds))
 
 
 async def _of(part: Awaitable[None]) -> None:

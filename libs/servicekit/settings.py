@@ -25,6 +25,8 @@ class ServiceSettings(BaseSettings):
     listen: str = Field(description="host:port of the gRPC server; loopback unless told otherwise")
     plants: Annotated[tuple[str, ...], NoDecode] = Field(description="Plant ids, separated by commas")
     otlp_endpoint: str = Field("", description="host:port that spans go to; empty: none")
+    metrics_endpoint: str = Field("", description="host:port that metrics go to by OTLP; empty: none")
+    metrics_seconds: float = Field(10.0, gt=0, description="How often they are read and sent")
     log_level: str = Field("info", description="debug, info, warning or error")
     streams_file: Path = Field(Path("deploy/nats/streams.yaml"), description="How streams are declared")
     stream_replicas: int = Field(0, ge=0, le=5, description="Nodes that keep a stream; 0: as the streams file says")

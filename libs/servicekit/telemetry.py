@@ -53,6 +53,21 @@ def instrument() -> None:
     GrpcAioInstrumentorClient(filter_=quiet).instrument()  # type: ignore[no-untyped-call]
 
 
+def metrics_out(endpoint: str, every_seconds: float) -> Any:
+    """A provider whose metrics leave by OTLP. Whoever asked for it shuts it down.
+
+    They are told apart by plant, or as the hub's, not by process: whichever replica owns a database's loops goes on with them.
+    """
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    exporter = OTLPMetricExporter(endpoint=endpoint, insecure=True, timeout=5)
+    reader = PeriodicExportingMetricReader(exporter, every_seconds * 1000, export_timeout_millis=5000)
+    place = {"service.instance.id": str(_resource.attributes.get("isthmus.plant.id", "hub"))}
+    return MeterProvider([reader], _resource.merge(Resource(place)), shutdown_on_exit=False)
+
+
 def stop() -> None:
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):

@@ -15,7 +15,7 @@ from isthmus.edge.v1.edge_service_pb2_grpc import add_EdgeServiceServicer_to_ser
 from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.edge_bridge import event_handlers, supervisor, use_cases
+from services.edge_bridge import event_handlers, metrics, supervisor, use_cases
 from services.edge_bridge.driver import (
     Connectors,
     Health,
@@ -138,6 +138,7 @@ def main() -> None:
         posting_outcome=use_cases.posting_outcome,
         says_group=False,
         loops=lambda kit: supervisor.loops(kit, connectors),
+        looks=lambda kit: partial(metrics.look, kit, connectors),
     )
     run_service(service, settings)
 

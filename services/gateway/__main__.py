@@ -15,7 +15,7 @@ from servicekit.facts import handlers_of
 from servicekit.postings import PostingKind
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.gateway import clients, cmms, event_handlers, qms, routes, use_cases, wire, wms
+from services.gateway import clients, cmms, event_handlers, metrics, qms, routes, use_cases, wire, wms
 from services.gateway.books import PartnerBooks
 from services.gateway.erp import tryton_postings
 from services.gateway.erp.canonical import ErpSettings
@@ -98,6 +98,7 @@ def main() -> None:
         posting_kinds=partial(posting_kinds, erps),
         posting_outcome=use_cases.posting_outcome,
         loops=partial(loops, erps, bindings),
+        looks=lambda _kit: partial(metrics.look, bindings),
     )
     run_service(service, settings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import grpc
@@ -54,6 +54,7 @@ class Binding:
     release: str = ""
     is_connected: bool = False
     last_poll_time: datetime | None = None
+    begin_time: datetime = field(default_factory=clock.now)
     last_error: str = ""
 
 

@@ -16,7 +16,7 @@ from isthmus.operations.v1.operations_service_pb2_grpc import add_OperationsServ
 from servicekit import clock, web
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.operations import event_handlers, sla_queries, spans
+from services.operations import event_handlers, metrics, sla_queries, spans
 from services.operations.changes import Changes
 from services.operations.console.app import application
 from services.operations.console.asked import connect
@@ -87,6 +87,7 @@ def main() -> None:
         hears_all=partial(event_handlers.record_entry, interfaces),
         streams_of_all=True,
         loops=partial(loops, interfaces, changes),
+        looks=lambda kit: partial(metrics.look, kit.database, interfaces, kit.settings.plants),
     )
     run_service(service, settings)
 

@@ -58,6 +58,8 @@ def test_the_dashboard_asks_for_metrics_that_the_collector_makes_from_a_source_t
     prefix = connector["namespace"].replace(".", "_")
     unit = {"s": "seconds", "ms": "milliseconds"}[connector["histogram"]["unit"]]
     panels = json.loads((TELEMETRY / "grafana/dashboards/services.json").read_text())["panels"]
+    made = json.loads((TELEMETRY / "grafana/dashboards/metrics.json").read_text())["panels"]
+    assert {panel["datasource"]["uid"] for panel in made} <= sources
     for panel in panels:
         assert panel["datasource"]["uid"] in sources
         for metric in re.findall(r"(\w+)\{", panel["targets"][0]["expr"]):

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from isthmus.operations.v1 import lane_service_pb2 as messages
-from servicekit import audit, clock, outbox
+from servicekit import audit, clock, counts, outbox
 from servicekit.database import Tx
 from servicekit.desk import Desk
 from servicekit.domain import BusinessKey, BusinessKeyConflict, DomainError, Quantity
@@ -303,6 +303,8 @@ class Kit(RuleBasedStateMachine):
             ends = [_said(slot, wire[-1]) for slot, wire in self.wire.items() if wire]
             self.do(self.said_by.read(lambda tx: same_as_said(tx, self.saying, ends)))
             self.do(self.heard_by.read(lambda tx: same_as_heard(tx, self.hearing, CONSUMER)))
+            standing = self.do(self.heard_by.read(counts.standing))
+            assert not any(counts.unaccounted(standing).values()), f"what came in is not what became of it: {standing}"
 
     def teardown(self) -> None:
         """Everything heals; then each document that was accepted must have had its one effect."""
@@ -323,7 +325,9 @@ class Kit(RuleBasedStateMachine):
 
 
 def _empty(tx: Tx, amounts: dict[str, int], closed: set[str]) -> None:
-    tables = "tallies claims conflicts producer outbox position lane lane_fact fact_outcome audit stored_mark"
+    tables = (
+        "tallies claims conflicts producer outbox position lane lane_fact fact_outcome fact_count audit stored_mark"
+    )
     for table in tables.split():
         tx.run(f"DELETE FROM {table}")
     tx.run("UPDATE audit_head SET entry_number = 0, chain_hash = ?", (audit.NO_HASH,))

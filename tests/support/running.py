@@ -41,6 +41,7 @@ class Hub:
         self.urls = {name: database_url(name) for name in NAMES}
         self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
         self.partner_key = secrets.token_urlsafe(16)
+        self.erps: dict[str, dict[str, str]] = {}  # by plant, as the gateway is told
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def address(self, name: str) -> str:
@@ -61,7 +62,7 @@ class Hub:
                 "MASTER_DATA": self.address("master_data"),
                 "PRODUCTION": self.address("production"),
                 "INVENTORY": self.address("inventory"),
-                "ERPS": json.dumps({}),
+                "ERPS": json.dumps(self.erps),
                 "QUALITY": self.address("quality"),
                 "MAINTENANCE": self.address("maintenance"),
                 "QMS_URL": f"http://{self.address('qms')}",
