@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.async_api import Browser, Dialog, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.production.v1.production_events_pb2 import OperationConfirmed
 from servicekit.database import Database
 from services.operations.console import words
 from tests.bench import work
-from tests.conftest import SKIPS
 from tests.operations import told
-from tests.support.debian import program
-from tests.support.running import ROOT, Hub
+from tests.support.browser import WITHIN, a_page, browser, picture, sign
+from tests.support.running import Hub
 
+__all__ = ["browser"]
 pytestmark = pytest.mark.connected
-SCREENS = ROOT / "var" / "screens"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-)
-WITHIN = 15_000  # milliseconds that a page may take to show something; a machine of two cores runs all of this at once
-WIDE, TABLET = {"width": 1280, "height": 900}, {"width": 820, "height": 1180}
 
 
 @pytest.fixture
@@ -40,33 +29,8 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    if "browser" in SKIPS:
-        pytest.skip("left out by ALLOW_SKIP=browser")
-    chromium = str(program("chromium", "chromium", "browser"))
-    async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield launched
-        await launched.close()
-
-
-@pytest.fixture
 async def page(browser: Browser, console: httpx.Client) -> Page:
-    return await a_page(browser, console)
-
-
-async def a_page(browser: Browser, console: httpx.Client) -> Page:
-    """A page of an operator of their own. Whatever opens a dialog or raises on it fails the test by itself."""
-    context = await browser.new_context(base_url=str(console.base_url), viewport=WIDE)
-    made = await context.new_page()
-    made.set_default_timeout(WITHIN)
-    made.on("dialog", _no_dialog)
-    return made
-
-
-async def _no_dialog(dialog: Dialog) -> None:
-    await dialog.dismiss()
-    raise AssertionError(f"the page opened a dialog: {dialog.message}")
+    return await a_page(browser, str(console.base_url))
 
 
 def of_the_order(number: int) -> Envelope:
@@ -77,23 +41,6 @@ def of_the_order(number: int) -> Envelope:
     said.confirmation.work_order_id = envelope.order_key = envelope.subject_id = told.ORDER
     envelope.data.Pack(said)
     return envelope
-
-
-async def picture(page: Page, name: str) -> None:
-    """Light and dark, at a desk and on a tablet; wider than the screen is none."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    for scheme, size in (("light", WIDE), ("dark", TABLET)):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        await page.set_viewport_size(size)  # type: ignore[arg-type]
-        wide = await page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= size["width"], f"{name} is {wide} pixels wide at {size['width']}"
-        await page.screenshot(path=SCREENS / f"{name}-{scheme}.png")
-    await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
-
-
-async def sign(page: Page, operator: str = "kim", reason: str = "asked the line") -> None:
-    await page.get_by_label("Your name").first.fill(operator)
-    await page.get_by_label("Reason").first.fill(reason)
 
 
 async def test_an_order_is_found_by_each_number_and_shows_a_fact_when_it_comes(page: Page, hub: Hub) -> None:
@@ -154,7 +101,7 @@ async def test_of_two_operators_at_one_lane_the_second_is_told(
 ) -> None:
     await asyncio.to_thread(told.park, toy_store, ["shut-1"])
     await asyncio.to_thread(told.reopen, toy_store)
-    second = await a_page(browser, console)
+    second = await a_page(browser, str(console.base_url))
     for one in (page, second):
         await one.goto("/exceptions")
         await one.get_by_role("link", name="shut-1").click()

@@ -1,0 +1,60 @@
+"""The control room over the whole local system: an order that is stuck is put right in the browser, and goes on to its end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.flows.conftest import LocalSystem
+from tests.gateway.erp.user import TrytonUser
+from tests.support.browser import WITHIN, a_page, browser, picture, sign
+from tests.support.eventually import eventually
+
+__all__ = ["browser"]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(420)]
+
+
+async def test_a_poisoned_record_is_put_right_in_the_browser_and_the_order_goes_on_to_the_warehouse(
+    local_system: LocalSystem, browser: Browser
+) -> None:
+    plants = local_system.plants
+    _, number = await asyncio.to_thread(TrytonUser(plants.seeds["brno"], "admin").released_order, "2")
+    order = f"brno-{number}"
+    await eventually(lambda: plants.staging_state(order), within=90)
+    plants.malformed_row(order)
+    (lane,) = await eventually(lambda: plants.parked("edge_bridge-brno"), within=90)
+    page = await a_page(browser, f"http://127.0.0.1:{local_system.ports['console']}")
+
+    await page.goto("/plants")
+    await expect(page.locator(".card").filter(has_text="brno")).to_contain_text("1 lanes need a person", timeout=WITHIN)
+    await page.goto("/exceptions")
+    await expect(page.get_by_text("RECORD_FIELD_UNREADABLE").first).to_be_visible()
+    await picture(page, "real-exceptions")
+    await page.get_by_role("link", name=lane.order_key).click()
+    content = page.get_by_label("Content").first
+    assert '"1O"' in await content.input_value()
+    await page.get_by_role("button", name="Compare and try").first.click()
+    await expect(page.get_by_text("It would fail: RECORD_FIELD_UNREADABLE")).to_be_visible()
+    await page.get_by_role("link", name="Leave it as it is").click()
+    await content.fill((await content.input_value()).replace('"1O"', '"10"'))
+    await page.get_by_role("button", name="Compare and try").first.click()
+    await expect(page.get_by_text("takes effect")).to_be_visible()
+    await picture(page, "real-trial")
+    await sign(page, reason="letter O typed for a zero")
+    await page.get_by_role("button", name="Correct it").click()
+    await expect(page.get_by_text("Corrected.")).to_be_visible()
+    await sign(page, reason="corrected")
+    await page.get_by_role("button", name="Release the lane").click()
+    await expect(page.get_by_text("Released.")).to_be_visible()
+
+    await page.goto(f"/orders/{order}")
+    await expect(page.get_by_text("ERP completed the order")).to_be_visible(timeout=180_000)
+    await expect(page.get_by_text("warehouse took in").first).to_be_visible(timeout=60_000)
+    await picture(page, "real-order")
+    await page.goto("/plants")
+    await expect(page.locator(".card").filter(has_text="brno")).not_to_contain_text("need a person")
+    await picture(page, "real-plants")
+    await page.goto("/audit")
+    await expect(page.get_by_text("letter O typed for a zero").first).to_be_visible()
