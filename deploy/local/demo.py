@@ -80,6 +80,7 @@ def _told(console: Console, report: Report, *, as_json: bool) -> bool:
     console.print(
         f"{'[green]every check held[/]' if report.ok else '[red]a check was not met[/]'}; {HOME / 'report.json'}"
     )
+    console.print(f"To look around yourself: make up, then the console at http://127.0.0.1:{ports.local()['console']}")
     return report.ok
 
 

@@ -17,6 +17,7 @@ from nats.js.api import DiscardPolicy, RawStreamMsg, RetentionPolicy, StorageTyp
 from nats.js.errors import APIError, NotFoundError
 
 from isthmus.events.v1.heartbeat_pb2 import Heartbeat
+from servicekit import clock
 from servicekit.facts import PACKAGE_OF, parts_of
 
 log = structlog.get_logger()
@@ -94,6 +95,7 @@ class Broker:
         self._client: Client | None = None
         self._lock = asyncio.Lock()
         self._last_fault = ""
+        self.change_time = clock.now()  # when the connection last came or went
 
     @property
     def is_connected(self) -> bool:
@@ -114,9 +116,10 @@ class Broker:
                     max_outstanding_pings=2,
                     error_cb=self._say_fault,
                     disconnected_cb=self._say_gone,
+                    reconnected_cb=self._say_back,
                     pending_size=0,  # nothing is kept for later: the outbox is what keeps
                 )
-                self._client = client
+                self._client, self.change_time = client, clock.now()
                 self._check_version(self._client)
                 log.info(
                     "broker connected", url=self._client.connected_url.netloc if self._client.connected_url else ""
@@ -141,7 +144,12 @@ class Broker:
             log.warning("broker fault", fault=self._last_fault or type(error).__name__)
 
     async def _say_gone(self) -> None:
+        self.change_time = clock.now()
         log.warning("broker away")
+
+    async def _say_back(self) -> None:
+        self.change_time = clock.now()
+        log.info("broker back")
 
     async def stream(self, slot: str) -> StreamInfo:
         """The slot's stream; created as declared if it is absent. Raises StreamDiffers."""

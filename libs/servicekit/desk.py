@@ -131,6 +131,13 @@ class Desk(LaneServiceServicer):
     async def ListPostings(self, request: Any, context: Any) -> messages.ListPostingsResponse:
         return await self._database.read(lambda tx: _list_postings(tx, request))
 
+    async def ListFactCounts(self, request: Any, context: Any) -> messages.ListFactCountsResponse:
+        most, after = paging.size(request), tuple(paging.after(request) or ["", ""])
+        found = [one for one in await self._database.read(counts.standing) if (one.consumer, one.plant_id) > after]
+        last = [found[most - 1].consumer, found[most - 1].plant_id] if len(found) > most else None
+        token = paging.token(request, last)
+        return messages.ListFactCountsResponse(fact_counts=map(_count_message, found[:most]), next_page_token=token)
+
     async def ListSlotStops(self, request: Any, context: Any) -> messages.ListSlotStopsResponse:
         most, after = paging.size(request), paging.after(request) or [0, "", ""]
         found = await self._database.read(lambda tx: stops.listed(tx, after, most))
@@ -156,6 +163,13 @@ class Desk(LaneServiceServicer):
     async def VerifyAudit(self, request: Any, context: Any) -> messages.VerifyAuditResponse:
         known = request.known_entry_number, request.known_chain_hash
         return await self._database.read(lambda tx: audit.verified(tx, *known))
+
+
+def _count_message(one: counts.Standing) -> messages.FactCount:
+    outcomes = {f"{outcome}_count": one.counted.get(outcome, 0) for outcome in (counts.IN, *counts.OUTCOMES)}
+    return messages.FactCount(
+        consumer=one.consumer, plant_id=one.plant_id, waiting_count=one.waiting, parked_count=one.parked, **outcomes
+    )
 
 
 def _stop_message(stop: stops.Stop) -> messages.SlotStop:
@@ -285,6 +299,7 @@ def _list_postings(tx: Tx, request: Any) -> messages.ListPostingsResponse:
         posting = response.postings.add(
             posting_id=row.posting_id,
             partner_id=row.partner_id,
+            plant_id=row.plant_id,
             posting_kind=row.kind,
             order_key=row.order_key,
             state=row.state,

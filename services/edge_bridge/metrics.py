@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
 from servicekit.metrics import Sample
 from servicekit.run import Kit
 from services.edge_bridge.driver import Connectors
+from services.edge_bridge.queries import disk_of
 
 
 async def look(kit: Kit, connectors: Connectors) -> Iterable[Sample]:
@@ -20,7 +19,6 @@ async def look(kit: Kit, connectors: Connectors) -> Iterable[Sample]:
         labels = {"plant": plant, "connector": one.connector_id}
         found.append(Sample("isthmus.connector.connected", int(one.is_connected), labels))
     if kit.database.is_sqlite:
-        place = Path(str(kit.database.url.database)).parent
-        free = (await asyncio.to_thread(shutil.disk_usage, place)).free
-        found.append(Sample("isthmus.disk.free", free, {"plant": plant}))
+        disk = await asyncio.to_thread(disk_of, kit.database)
+        found.append(Sample("isthmus.disk.free", disk.free, {"plant": plant}))
     return found

@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
 from isthmus.edge.v1 import edge_service_pb2 as messages
 from servicekit import clock, outbox
-from servicekit.database import Tx
+from servicekit.database import Database, Tx
 from servicekit.facts import slot_of
 from servicekit.wire import timestamp
 from services.edge_bridge.driver import Counts, Health
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The line to the hub, and since when it is so."""
+
+    is_up: bool
+    change_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """What is left where the database is a file, and how large that is; zeros where it is none."""
+
+    free: int = 0
+    used: int = 0
+
+
+def disk_of(database: Database) -> Disk:
+    if not database.is_sqlite:
+        return Disk()
+    path = Path(str(database.url.database))
+    return Disk(shutil.disk_usage(path.parent).free, path.stat().st_size)
+
+
 def edge_status(
-    tx: Tx, plant_id: str, health: list[Health], telemetry: Counts | None, *, is_linked: bool
+    tx: Tx, plant_id: str, health: list[Health], telemetry: Counts | None, link: Link, disk: Disk
 ) -> messages.GetEdgeStatusResponse:
-    count, oldest = outbox.backlog(tx, slot_of("edge_bridge", plant_id))
-    response = messages.GetEdgeStatusResponse(plant_id=plant_id, is_linked=is_linked, backlog_count=count)
+    slot = slot_of("edge_bridge", plant_id)
+    count, oldest = outbox.backlog(tx, slot)
+    response = messages.GetEdgeStatusResponse(plant_id=plant_id, is_linked=link.is_up, backlog_count=count)
+    response.link_change_time.CopyFrom(timestamp(link.change_time))
+    response.disk_free_bytes = disk.free
+    said = outbox.producer(tx, slot)
+    if kept := said.last - said.lowest + 1 if said.lowest else 0:
+        response.bytes_per_fact = disk.used // kept
     if oldest is not None:
         response.oldest_backlog_time.CopyFrom(timestamp(clock.instant(oldest)))
     if telemetry is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceServicer
@@ -25,10 +26,12 @@ class EdgeService(EdgeServiceServicer):
 
     async def GetEdgeStatus(self, request: Any, context: Any) -> Any:
         plant_id, health = self._kit.settings.plant_id, list(self._connectors.health.values())
-        is_linked = self._kit.broker.is_connected
+        broker = self._kit.broker
+        link = queries.Link(broker.is_connected, broker.change_time)
+        disk = await asyncio.to_thread(queries.disk_of, self._kit.database)
         telemetry = self._connectors.telemetry
         return await self._kit.database.read(
-            lambda tx: queries.edge_status(tx, plant_id, health, telemetry, is_linked=is_linked)
+            lambda tx: queries.edge_status(tx, plant_id, health, telemetry, link, disk)
         )
 
     async def ListMesConfirmations(self, request: Any, context: Any) -> Any:

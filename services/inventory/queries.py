@@ -42,19 +42,13 @@ def list_inventory_transactions(
 ) -> messages.ListInventoryTransactionsResponse:
     most = paging.size(request)
     after = paging.after(request) or [0, ""]
+    asked = {"plant_id": request.plant_id, "work_order_id": request.work_order_id, "lot_id": request.lot_id}
+    wanted = {name: value for name, value in asked.items() if value}  # only these, so that an index serves them
     found = TRANSACTIONS.select(
         tx,
-        "plant_id = ? AND (? = '' OR work_order_id = ?) AND (? = '' OR lot_id = ?) "
-        "AND (record_time, transaction_id) > (?, ?) ORDER BY record_time, transaction_id LIMIT ?",
-        (
-            request.plant_id,
-            request.work_order_id,
-            request.work_order_id,
-            request.lot_id,
-            request.lot_id,
-            *after,
-            most,
-        ),
+        "".join(f"{name} = ? AND " for name in wanted)
+        + "(record_time, transaction_id) > (?, ?) ORDER BY record_time, transaction_id LIMIT ?",
+        (*wanted.values(), *after, most),
     )
     last = [micros(found[-1].record_time), found[-1].transaction_id] if len(found) == most else None
     return messages.ListInventoryTransactionsResponse(

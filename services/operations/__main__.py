@@ -16,7 +16,7 @@ from isthmus.operations.v1.operations_service_pb2_grpc import add_OperationsServ
 from servicekit import clock, web
 from servicekit.run import Kit, Service, run_service
 from servicekit.settings import load
-from services.operations import event_handlers, metrics, sla_queries, spans
+from services.operations import event_handlers, kpis, metrics, sla_queries, spans
 from services.operations.changes import Changes
 from services.operations.console.app import application
 from services.operations.console.asked import connect
@@ -47,12 +47,14 @@ async def prune(interfaces: Interfaces, kit: Kit) -> None:
     while True:
         await spans.prune(kit.database, clock.now(), kept, most, limits)
         await kit.database.write(partial(sla_queries.prune, before=clock.now() - CLOCKS_KEPT))
+        await kit.database.write(partial(kpis.prune, before=clock.now() - kpis.KEPT))
         await asyncio.sleep(PRUNE_SECONDS)
 
 
 def loops(interfaces: Interfaces, changes: Changes, kit: Kit) -> Iterable[Awaitable[None]]:
     yield prune(interfaces, kit)
     yield changes.serve(kit.database)
+    yield kpis.Sampler(kit.database, kit.settings).serve()
     yield SlaWatch(kit.database, kit.door, interfaces, kit.settings.plants).serve()
     settings: Settings = kit.settings
     if settings.console_listen:

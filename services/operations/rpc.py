@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceServicer
 from servicekit.run import Kit
-from services.operations import queries, sla_queries, use_cases, wire
+from services.operations import kpis, queries, sla_queries, use_cases, wire
 from services.operations.changes import Changes
 from services.operations.interfaces import Interfaces
 
@@ -18,6 +19,7 @@ class OperationsService(OperationsServiceServicer):
         self._changes = changes
         self._door, self._database = kit.door, kit.database
         self._plants, self._interfaces = kit.settings.plants, interfaces
+        self._kpi_interval = timedelta(seconds=kit.settings.kpi_seconds)
 
     async def FindOrders(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.find_orders(tx, request))
@@ -50,6 +52,9 @@ class OperationsService(OperationsServiceServicer):
     async def ListInterfaces(self, request: Any, context: Any) -> Any:
         every = [(plant_id, one) for plant_id in sorted(self._plants) for one in self._interfaces.all]
         return await self._database.read(lambda tx: sla_queries.list_interfaces(tx, request, every))
+
+    async def ListKpis(self, request: Any, context: Any) -> Any:
+        return await self._database.read(lambda tx: kpis.list_kpis(tx, request, self._kpi_interval))
 
     async def WatchChanges(self, request: Any, context: Any) -> Any:
         return await self._changes.after(request)

@@ -27,6 +27,7 @@ class Settings(ServiceSettings):
         {}, description="host:port of edge bridges by plant, as JSON; a plant without: its MES is not compared"
     )
     console_listen: str = Field("", description="host:port of the console, loopback only; empty: there is none")
+    kpi_seconds: float = Field(300.0, ge=1, description="How long the interval of figures over time is")
     console_form_minutes: float = Field(
         480.0, gt=0, description="How long a page's forms are good for; older ones do nothing and say so"
     )

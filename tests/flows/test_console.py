@@ -58,3 +58,38 @@ async def test_a_poisoned_record_is_put_right_in_the_browser_and_the_order_goes_
     await picture(page, "real-plants")
     await page.goto("/audit")
     await expect(page.get_by_text("letter O typed for a zero").first).to_be_visible()
+
+
+async def test_a_plant_that_is_cut_off_shows_it_and_what_its_disk_lasts_and_that_it_is_back(
+    local_system: LocalSystem, browser: Browser
+) -> None:
+    plants = local_system.plants
+    page = await a_page(browser, f"http://127.0.0.1:{local_system.ports['console']}")
+    card = page.locator(".card").filter(has_text="brno")
+    await page.goto("/plants")
+    await expect(card).to_contain_text("linked for")
+    _, number = await asyncio.to_thread(TrytonUser(plants.seeds["brno"], "admin").released_order, "3")
+    await eventually(lambda: plants.staging_state(f"brno-{number}"), within=90)
+    plants.link("brno", "cut")
+    try:
+        await expect(card).to_contain_text("cut off for", timeout=3 * WITHIN)
+        await eventually(lambda: plants.edge_status("brno").backlog_count, within=90)
+        await expect(card).to_contain_text("at this rate its disk lasts", timeout=2 * WITHIN)
+        await picture(page, "real-plants-cut")
+    finally:
+        plants.link("brno", "restore")
+    await expect(card).to_contain_text("linked for", timeout=4 * WITHIN)
+    await expect(card).to_contain_text("0 facts", timeout=2 * WITHIN)
+
+
+async def test_the_lots_of_an_order_are_a_click_away(local_system: LocalSystem, browser: Browser) -> None:
+    await eventually(lambda: local_system.tells("aachen-1", "output in stock"), within=150)
+    page = await a_page(browser, f"http://127.0.0.1:{local_system.ports['console']}")
+    await page.goto("/orders/aachen-1")
+    await page.locator("a[href^='/lots/aachen/']").first.click()
+    await expect(page.get_by_role("heading", name="What went into it")).to_be_visible()
+    await expect(page.locator("ul.tree").first).to_contain_text("aachen-1")
+    await picture(page, "real-lot")
+    for name in ("stock", "interfaces"):
+        await page.goto(f"/{name}")
+        await picture(page, f"real-{name}")

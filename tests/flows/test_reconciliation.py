@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.local import calls
@@ -17,6 +18,8 @@ from deploy.local.tryton.plants import SEEDS
 from isthmus.common.v1.business_key_pb2 import BusinessKey
 from isthmus.common.v1.quantity_pb2 import Quantity
 from isthmus.inventory.v1.inventory_service_pb2 import AdjustStockRequest, ListStockRequest, TransferStockRequest
+from isthmus.operations.v1 import reconciliation_pb2
+from services.operations.console.stock import KINDS
 from tests.flows.conftest import LocalSystem
 from tests.gateway.erp.user import TrytonUser
 from tests.support.eventually import eventually
@@ -55,6 +58,13 @@ FAULTS = {  # what is done to the output of a plant's fifth order, and what take
         "DELETE FROM stock_move WHERE id = (SELECT max(id) FROM stock_move)",
     ),
 }
+
+
+def stock_page(local_system: LocalSystem, plant: str) -> str:
+    """What the console says of the plant's books."""
+    page = httpx.get(f"http://127.0.0.1:{local_system.ports['console']}/stock", timeout=20)
+    assert page.status_code == 200, page.text
+    return page.text.split(f'<h2 id="{plant}">')[1].split("<h2")[0]
 
 
 def books(local_system: LocalSystem, plant: str) -> tuple[int, Any]:
@@ -127,6 +137,9 @@ async def test_a_fault_in_an_erps_books_is_led_back_to_its_document(
     )
     assert Decimal(variance["unexplainedQuantity"]["value"]) == 0
     assert Decimal(variance["ledgerQuantity"]["value"]) != Decimal(variance["partnerQuantity"]["value"])
+    shown = stock_page(local_system, plant)
+    assert "1 differ and need a person" in shown
+    assert f'<span class="mark">{KINDS[getattr(reconciliation_pb2, cause)]}</span> {found["documentId"]}' in shown
 
 
 async def test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation(local_system: LocalSystem) -> None:
@@ -147,6 +160,7 @@ async def test_a_receipt_that_the_warehouse_lost_is_led_back_to_its_confirmation
     assert Decimal(variance["unexplainedQuantity"]["value"]) > 0  # its shelves still hold what its documents lost
     page = local_system.isthmus.run("reconcile", "brno")
     assert (page.code, "the books agree" in page.out) == (0, True)
+    assert "none differs that needs a person" in stock_page(local_system, "brno")
 
 
 async def test_a_report_that_the_mes_lost_or_changed_is_led_back_to_its_number(local_system: LocalSystem) -> None:
@@ -166,6 +180,8 @@ async def test_a_report_that_the_mes_lost_or_changed_is_led_back_to_its_number(l
     assert found == {(lost, "CAUSE_KIND_FOREIGN"), ("M-888888", "CAUSE_KIND_MISSING")}
     assert (variance["systemId"], variance["isOpen"]) == ("mes-aachen", True)
     assert variance["operationSequence"] == int(json.loads(content)["vorgang"])
+    shown = stock_page(local_system, "aachen")
+    assert all(words in shown for words in ("mes-aachen", lost, "M-888888", variance["workOrderId"]))
 
 
 async def test_a_working_system_has_no_variance_of_its_mes_and_it_was_asked(local_system: LocalSystem) -> None:

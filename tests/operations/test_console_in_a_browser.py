@@ -165,7 +165,7 @@ async def test_five_thousand_exceptions_keep_what_was_chosen_and_the_focus_when_
 
 
 async def test_the_other_pages_hold_on_a_desk_and_a_tablet_and_the_theme_stays_chosen(page: Page) -> None:
-    for name in ("plants", "interfaces", "audit"):
+    for name in ("plants", "interfaces", "audit", "stock", "lots"):
         await page.goto(f"/{name}")
         await expect(page.get_by_role("heading", level=1)).to_be_visible()
         await picture(page, name)
@@ -186,3 +186,22 @@ async def test_a_slow_line_shows_the_page_all_the_same(page: Page) -> None:
     await page.goto("/plants", wait_until="domcontentloaded")
     await expect(page.get_by_role("heading", name="Plants")).to_be_visible()
     await picture(page, "plants-slow")
+
+
+@pytest.fixture
+def every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPERATIONS_KPI_SECONDS", "1")
+
+
+async def test_figures_are_drawn_and_stand_beside_the_charts_as_text(every_second: None, page: Page, hub: Hub) -> None:
+    wrong: list[str] = []
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    await page.goto("/kpis")
+    for _ in range(30):
+        if await page.locator(".chart canvas").count():
+            break
+        await page.reload()
+    await expect(page.locator(".chart canvas").first).to_be_visible()
+    await expect(page.get_by_text("Last: aachen 0, brno 0").first).to_be_visible()
+    await picture(page, "kpis")
+    assert wrong == [], "what the page may not do, it did not try"

@@ -22,7 +22,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.errors import from_rpc_error
-from services.operations.console import actions, audit, exceptions, interfaces, orders, plants, releases, words
+from services.operations.console import (
+    actions,
+    audit,
+    exceptions,
+    interfaces,
+    kpis,
+    lots,
+    orders,
+    plants,
+    releases,
+    stock,
+    words,
+)
 from services.operations.console.asked import Asked
 from services.operations.console.events import Events
 from services.operations.console.forms import Form, FormRefused, Forms, is_ours
@@ -43,7 +55,14 @@ STATUS = {
     grpc.StatusCode.FAILED_PRECONDITION: 409,
     grpc.StatusCode.UNAVAILABLE: 503,
 }
-REFUSED = {"FORM_FOREIGN": 403, "FORM_EXPIRED": 403, "FORM_TOO_LARGE": 413, "SERVICE_UNKNOWN": 404, "RUN_MISSING": 404}
+REFUSED = {
+    "FORM_FOREIGN": 403,
+    "FORM_EXPIRED": 403,
+    "FORM_TOO_LARGE": 413,
+    "SERVICE_UNKNOWN": 404,
+    "RUN_MISSING": 404,
+    "LOT_UNKNOWN": 404,
+}
 Page = Callable[[Asked, Request], Awaitable[Shown]]
 Act = Callable[[Asked, Request, Form], Awaitable[Shown | Goto]]
 LANE = "/exceptions/{service}/{consumer}/{order_key:path}"
@@ -51,9 +70,13 @@ PAGES: dict[str, Page] = {
     "/plants": plants.page,
     "/orders": orders.search,
     "/orders/{work_order_id:path}": orders.page,
+    "/lots": lots.search,
+    "/lots/{plant_id}/{lot_id:path}": lots.page,
     "/exceptions": exceptions.page,
     LANE: exceptions.lane,
     "/releases/{run_id}": releases.page,
+    "/stock": stock.page,
+    "/kpis": kpis.page,
     "/interfaces": interfaces.page,
     "/audit": audit.page,
 }
@@ -103,8 +126,12 @@ def application(asked: Asked, form_minutes: float) -> Starlette:
     async def home(_request: Request) -> Response:
         return RedirectResponse("/plants")
 
+    async def kpi_table(request: Request) -> Response:
+        named = {"content-disposition": 'attachment; filename="isthmus-kpis.csv"'}
+        return PlainTextResponse(await kpis.table(asked, request), media_type="text/csv", headers=named)
+
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
-    routes = [Route("/", home), Route("/events", Events(asked).answer), static]
+    routes = [Route("/", home), Route("/events", Events(asked).answer), Route("/kpis.csv", kpi_table), static]
     routes += [*(page(*one) for one in PAGES.items()), *(action(*one) for one in ACTIONS.items())]
     made = Starlette(routes=routes, middleware=[Middleware(Guarded)])
     made.state.releases = Releases()

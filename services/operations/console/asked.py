@@ -11,6 +11,7 @@ import grpc
 from isthmus.common.v1.business_key_pb2 import BusinessKey
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
@@ -22,11 +23,12 @@ ROWS_MOST = 2000  # of a list on one page
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`desks` by service name; `bridges` by plant; `gateway` and `master_data` are None where the settings name none."""
+    """`desks` by service name; `bridges` by plant; a service that the settings do not name is None."""
 
     operations: Any
     gateway: Any
     master_data: Any
+    inventory: Any
     desks: Mapping[str, Any]
     bridges: Mapping[str, Any]
     plants: tuple[str, ...]
@@ -47,6 +49,7 @@ def connect(
         OperationsServiceStub(channel(own)),
         GatewayServiceStub(channel(gateway)) if gateway else None,
         MasterDataServiceStub(channel(desks["master_data"])) if "master_data" in desks else None,
+        InventoryServiceStub(channel(desks["inventory"])) if "inventory" in desks else None,
         {name: LaneServiceStub(channel(at)) for name, at in desks.items()},
         {plant: EdgeServiceStub(channel(at)) for plant, at in bridges.items()},
         plants,

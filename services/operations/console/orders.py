@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from isthmus.operations.v1 import operations_service_pb2 as messages
 from services.operations.console.asked import DEADLINE, Asked, rows
+from services.operations.console.lots import made_lots
 from services.operations.console.words import at
 
 SPANS_MOST = 500
@@ -73,12 +74,14 @@ async def page(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
         }
         for step in told.missing_steps
     ]
+    plant, order = told.order.plant_id, told.order.work_order_id
     trace = f"{asked.trace_url}{told.order.trace_id}" if asked.trace_url and told.order.trace_id else ""
     return "order.html", {
         "live": (told.order.plant_id,),
         "order": told.order,
         "entries": entries,
         "missing": missing,
+        "lots": await made_lots(asked, plant, order) if asked.inventory is not None else [],
         "bars": bars(spans),
         "trace_url": trace,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -12,9 +13,12 @@ from starlette.requests import Request
 from isthmus.edge.v1.edge_service_pb2 import GetEdgeStatusRequest
 from isthmus.gateway.v1.gateway_service_pb2 import ListErpBindingsRequest
 from isthmus.operations.v1 import lane_service_pb2
+from servicekit import clock
 from services.operations.console import interfaces
 from services.operations.console.asked import BRIDGE_DEADLINE, Asked, rows
 from services.operations.console.words import at
+
+ROOM_MOST = timedelta(days=999)
 
 
 async def page(asked: Asked, _request: Request) -> tuple[str, dict[str, Any]]:
@@ -45,14 +49,25 @@ async def _link(bridge: Any) -> dict[str, Any]:
     try:
         said = await bridge.GetEdgeStatus(GetEdgeStatusRequest(), timeout=BRIDGE_DEADLINE)
     except grpc.aio.AioRpcError:
-        return {"is_reached": False, "is_linked": False, "backlog": 0, "oldest_time": None, "away": []}
+        return {"is_reached": False}
+    oldest = at(said.oldest_backlog_time)
     return {
         "is_reached": True,
         "is_linked": said.is_linked,
+        "change_time": at(said.link_change_time),
         "backlog": said.backlog_count,
-        "oldest_time": at(said.oldest_backlog_time),
+        "oldest_time": oldest,
+        "room": _room(said, clock.now() - oldest) if oldest is not None else None,
         "away": [one.connector_id for one in said.connectors if not one.is_connected],
     }
+
+
+def _room(said: Any, cut_for: timedelta) -> timedelta | None:
+    """How long the bridge's disk lasts if facts go on to come as they did since the oldest that waits."""
+    needed = said.backlog_count * said.bytes_per_fact  # in that time
+    if not needed or not said.disk_free_bytes:
+        return None
+    return min(cut_for * (said.disk_free_bytes / needed), ROOM_MOST)
 
 
 async def _erps(asked: Asked) -> dict[str, dict[str, Any]]:

@@ -167,6 +167,9 @@ class GetEdgeStatusResponse(_message.Message):
     CONNECTORS_FIELD_NUMBER: _builtins.int
     TELEMETRY_SENT_COUNT_FIELD_NUMBER: _builtins.int
     TELEMETRY_DROPPED_COUNT_FIELD_NUMBER: _builtins.int
+    LINK_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    DISK_FREE_BYTES_FIELD_NUMBER: _builtins.int
+    BYTES_PER_FACT_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     is_linked: _builtins.bool
     """The hub's broker answers."""
@@ -176,12 +179,20 @@ class GetEdgeStatusResponse(_message.Message):
     """Looks at machines that were given to the telemetry stream since the bridge started."""
     telemetry_dropped_count: _builtins.int
     """Such looks that were dropped: the link was cut, or they came too fast."""
+    disk_free_bytes: _builtins.int
+    """What is left on the disk that keeps what is not sent; 0: not known."""
+    bytes_per_fact: _builtins.int
+    """What a fact takes on it with all that belongs to it, on average so far; 0: not known."""
     @_builtins.property
     def oldest_backlog_time(self) -> _timestamp_pb2.Timestamp:
         """Record time of the oldest of them; absent when there is none."""
 
     @_builtins.property
     def connectors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConnectorStatus]: ...
+    @_builtins.property
+    def link_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When the link last came or went, as this process saw it."""
+
     def __init__(
         self,
         *,
@@ -192,10 +203,13 @@ class GetEdgeStatusResponse(_message.Message):
         connectors: _abc.Iterable[Global___ConnectorStatus] | None = ...,
         telemetry_sent_count: _builtins.int = ...,
         telemetry_dropped_count: _builtins.int = ...,
+        link_change_time: _timestamp_pb2.Timestamp | None = ...,
+        disk_free_bytes: _builtins.int = ...,
+        bytes_per_fact: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_backlog_time", b"oldest_backlog_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["link_change_time", b"link_change_time", "oldest_backlog_time", b"oldest_backlog_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_count", b"backlog_count", "connectors", b"connectors", "is_linked", b"is_linked", "oldest_backlog_time", b"oldest_backlog_time", "plant_id", b"plant_id", "telemetry_dropped_count", b"telemetry_dropped_count", "telemetry_sent_count", b"telemetry_sent_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backlog_count", b"backlog_count", "bytes_per_fact", b"bytes_per_fact", "connectors", b"connectors", "disk_free_bytes", b"disk_free_bytes", "is_linked", b"is_linked", "link_change_time", b"link_change_time", "oldest_backlog_time", b"oldest_backlog_time", "plant_id", b"plant_id", "telemetry_dropped_count", b"telemetry_dropped_count", "telemetry_sent_count", b"telemetry_sent_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -792,6 +792,7 @@ class Posting(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     PLAN_TIME_FIELD_NUMBER: _builtins.int
     CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
     posting_id: _builtins.str
     partner_id: _builtins.str
     posting_kind: _builtins.str
@@ -802,6 +803,7 @@ class Posting(_message.Message):
     foreign_id: _builtins.str
     reason: _builtins.str
     text: _builtins.str
+    plant_id: _builtins.str
     @_builtins.property
     def plan_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -820,14 +822,120 @@ class Posting(_message.Message):
         text: _builtins.str = ...,
         plan_time: _timestamp_pb2.Timestamp | None = ...,
         change_time: _timestamp_pb2.Timestamp | None = ...,
+        plant_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "plan_time", b"plan_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "change_time", b"change_time", "foreign_id", b"foreign_id", "order_key", b"order_key", "partner_id", b"partner_id", "plan_time", b"plan_time", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "reason", b"reason", "state", b"state", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "change_time", b"change_time", "foreign_id", b"foreign_id", "order_key", b"order_key", "partner_id", b"partner_id", "plan_time", b"plan_time", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "reason", b"reason", "state", b"state", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Posting: _TypeAlias = Posting  # noqa: Y015
+
+@_typing.final
+class ListFactCountsRequest(_message.Message):
+    """See ListFactCounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 500; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFactCountsRequest: _TypeAlias = ListFactCountsRequest  # noqa: Y015
+
+@_typing.final
+class ListFactCountsResponse(_message.Message):
+    """See ListFactCounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_COUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def fact_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactCount]: ...
+    def __init__(
+        self,
+        *,
+        fact_counts: _abc.Iterable[Global___FactCount] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact_counts", b"fact_counts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFactCountsResponse: _TypeAlias = ListFactCountsResponse  # noqa: Y015
+
+@_typing.final
+class FactCount(_message.Message):
+    """What a consumer took in of a plant, and what became of it. Over all plants of a consumer in_count is the sum of all others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    IN_COUNT_FIELD_NUMBER: _builtins.int
+    DONE_COUNT_FIELD_NUMBER: _builtins.int
+    REPEAT_COUNT_FIELD_NUMBER: _builtins.int
+    MOOT_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    DISCARDED_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    PARKED_COUNT_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    plant_id: _builtins.str
+    in_count: _builtins.int
+    done_count: _builtins.int
+    """Took effect."""
+    repeat_count: _builtins.int
+    """Had their effect before, under another number or through another door."""
+    moot_count: _builtins.int
+    """Needed no effect."""
+    refused_count: _builtins.int
+    """Came twice with other content."""
+    discarded_count: _builtins.int
+    """Taken out by two people."""
+    waiting_count: _builtins.int
+    """In lanes that are tried again by themselves."""
+    parked_count: _builtins.int
+    """In lanes that need a person."""
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        plant_id: _builtins.str = ...,
+        in_count: _builtins.int = ...,
+        done_count: _builtins.int = ...,
+        repeat_count: _builtins.int = ...,
+        moot_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        discarded_count: _builtins.int = ...,
+        waiting_count: _builtins.int = ...,
+        parked_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "discarded_count", b"discarded_count", "done_count", b"done_count", "in_count", b"in_count", "moot_count", b"moot_count", "parked_count", b"parked_count", "plant_id", b"plant_id", "refused_count", b"refused_count", "repeat_count", b"repeat_count", "waiting_count", b"waiting_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactCount: _TypeAlias = FactCount  # noqa: Y015
 
 @_typing.final
 class ListSlotStopsRequest(_message.Message):

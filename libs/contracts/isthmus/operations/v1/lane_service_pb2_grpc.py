@@ -82,6 +82,11 @@ class LaneServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.FromString,
                 _registered_method=True)
+        self.ListFactCounts = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/ListFactCounts',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.FromString,
+                _registered_method=True)
         self.ListSlotStops = channel.unary_unary(
                 '/isthmus.operations.v1.LaneService/ListSlotStops',
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsRequest.SerializeToString,
@@ -180,6 +185,14 @@ class LaneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFactCounts(self, request, context):
+        """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
+        Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSlotStops(self, request, context):
         """Lists slots that a reader of this service follows no further until a person decides, oldest first.
         Errors: PAGE_TOKEN_INVALID.
@@ -259,6 +272,11 @@ def add_LaneServiceServicer_to_server(servicer, server):
                     servicer.ListPostings,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.SerializeToString,
+            ),
+            'ListFactCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFactCounts,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.SerializeToString,
             ),
             'ListSlotStops': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSlotStops,
@@ -527,6 +545,33 @@ class LaneService:
             '/isthmus.operations.v1.LaneService/ListPostings',
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListPostingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFactCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/ListFactCounts',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.FromString,
             options,
             channel_credentials,
             insecure,

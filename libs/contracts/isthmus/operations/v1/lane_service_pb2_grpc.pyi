@@ -66,6 +66,10 @@ class LaneServiceStub:
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListPostings: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListFactCounts: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListFactCountsRequest, _lane_service_pb2.ListFactCountsResponse]
+    """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ListSlotStops: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]
     """Lists slots that a reader of this service follows no further until a person decides, oldest first.
     Errors: PAGE_TOKEN_INVALID.
@@ -120,6 +124,10 @@ class LaneServiceAsyncStub(LaneServiceStub):
     """Lists documents that came twice with different content, newest first. Errors: PAGE_TOKEN_INVALID."""
     ListPostings: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListPostingsRequest, _lane_service_pb2.ListPostingsResponse]  # type: ignore[assignment]
     """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+    ListFactCounts: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListFactCountsRequest, _lane_service_pb2.ListFactCountsResponse]  # type: ignore[assignment]
+    """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
+    Errors: PAGE_TOKEN_INVALID.
+    """
     ListSlotStops: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]  # type: ignore[assignment]
     """Lists slots that a reader of this service follows no further until a person decides, oldest first.
     Errors: PAGE_TOKEN_INVALID.
@@ -225,6 +233,16 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lane_service_pb2.ListPostingsResponse, _abc.Awaitable[_lane_service_pb2.ListPostingsResponse]]:
         """Lists changes asked of foreign systems, newest first. Errors: PAGE_TOKEN_INVALID."""
+
+    @_abc_1.abstractmethod
+    def ListFactCounts(
+        self,
+        request: _lane_service_pb2.ListFactCountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.ListFactCountsResponse, _abc.Awaitable[_lane_service_pb2.ListFactCountsResponse]]:
+        """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
+        Errors: PAGE_TOKEN_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def ListSlotStops(

@@ -24,6 +24,144 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class ListKpisRequest(_message.Message):
+    """See ListKpis."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INTERVAL_COUNT_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    """Empty: all plants."""
+    page_size: _builtins.int
+    """At most 5000; 0 means 1000."""
+    page_token: _builtins.str
+    interval_count: _builtins.int
+    """Intervals to be put together to one; what is counted is added up, of the rest the worst counts. 0: one."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Exclusive."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        plant_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        interval_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "interval_count", b"interval_count", "page_size", b"page_size", "page_token", b"page_token", "plant_id", b"plant_id", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKpisRequest: _TypeAlias = ListKpisRequest  # noqa: Y015
+
+@_typing.final
+class ListKpisResponse(_message.Message):
+    """See ListKpis."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KPIS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MEANINGS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def kpis(self) -> _containers.RepeatedCompositeFieldContainer[Global___Kpi]: ...
+    @_builtins.property
+    def meanings(self) -> _containers.RepeatedCompositeFieldContainer[Global___KpiMeaning]:
+        """What there may be, also where nothing was measured; on every page."""
+
+    def __init__(
+        self,
+        *,
+        kpis: _abc.Iterable[Global___Kpi] | None = ...,
+        next_page_token: _builtins.str = ...,
+        meanings: _abc.Iterable[Global___KpiMeaning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kpis", b"kpis", "meanings", b"meanings", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKpisResponse: _TypeAlias = ListKpisResponse  # noqa: Y015
+
+@_typing.final
+class KpiMeaning(_message.Message):
+    """What a figure means."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KPI_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    kpi_id: _builtins.str
+    text: _builtins.str
+    """In plant words."""
+    unit: _builtins.str
+    """E.g. "orders", "s"."""
+    def __init__(
+        self,
+        *,
+        kpi_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kpi_id", b"kpi_id", "text", b"text", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KpiMeaning: _TypeAlias = KpiMeaning  # noqa: Y015
+
+@_typing.final
+class Kpi(_message.Message):
+    """A figure of a plant over an interval, or at its end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLE_TIME_FIELD_NUMBER: _builtins.int
+    PLANT_ID_FIELD_NUMBER: _builtins.int
+    KPI_ID_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    plant_id: _builtins.str
+    kpi_id: _builtins.str
+    """E.g. "orders-accepted"."""
+    value: _builtins.str
+    """Decimal."""
+    @_builtins.property
+    def sample_time(self) -> _timestamp_pb2.Timestamp:
+        """End of the interval; all of them are of one length, told by the settings (5 minutes)."""
+
+    def __init__(
+        self,
+        *,
+        sample_time: _timestamp_pb2.Timestamp | None = ...,
+        plant_id: _builtins.str = ...,
+        kpi_id: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sample_time", b"sample_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kpi_id", b"kpi_id", "plant_id", b"plant_id", "sample_time", b"sample_time", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Kpi: _TypeAlias = Kpi  # noqa: Y015
+
+@_typing.final
 class FindOrdersRequest(_message.Message):
     """See FindOrders."""
 

@@ -85,6 +85,11 @@ class OperationsServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
                 _registered_method=True)
+        self.ListKpis = channel.unary_unary(
+                '/isthmus.operations.v1.OperationsService/ListKpis',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisResponse.FromString,
+                _registered_method=True)
         self.WatchChanges = channel.unary_unary(
                 '/isthmus.operations.v1.OperationsService/WatchChanges',
                 request_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.WatchChangesRequest.SerializeToString,
@@ -171,6 +176,14 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListKpis(self, request, context):
+        """Lists measured figures by time, plant and name, oldest first. A figure that could not be measured then is not there: nothing is
+        not zero. Errors: PAGE_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchChanges(self, request, context):
         """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
         carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
@@ -232,6 +245,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListInterfaces,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.SerializeToString,
+            ),
+            'ListKpis': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKpis,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisResponse.SerializeToString,
             ),
             'WatchChanges': grpc.unary_unary_rpc_method_handler(
                     servicer.WatchChanges,
@@ -510,6 +528,33 @@ class OperationsService:
             '/isthmus.operations.v1.OperationsService/ListInterfaces',
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListInterfacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKpis(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.OperationsService/ListKpis',
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_operations__service__pb2.ListKpisResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,10 @@ class OperationsServiceStub:
     """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
     state changes. Errors: PAGE_TOKEN_INVALID.
     """
+    ListKpis: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListKpisRequest, _operations_service_pb2.ListKpisResponse]
+    """Lists measured figures by time, plant and name, oldest first. A figure that could not be measured then is not there: nothing is
+    not zero. Errors: PAGE_TOKEN_INVALID.
+    """
     WatchChanges: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.WatchChangesRequest, _operations_service_pb2.WatchChangesResponse]
     """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
     carries nothing but that: who shows something reads it anew, and asks again with the token. Without a token: all plants, at
@@ -101,6 +105,10 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListInterfaces: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListInterfacesRequest, _operations_service_pb2.ListInterfacesResponse]  # type: ignore[assignment]
     """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
     state changes. Errors: PAGE_TOKEN_INVALID.
+    """
+    ListKpis: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListKpisRequest, _operations_service_pb2.ListKpisResponse]  # type: ignore[assignment]
+    """Lists measured figures by time, plant and name, oldest first. A figure that could not be measured then is not there: nothing is
+    not zero. Errors: PAGE_TOKEN_INVALID.
     """
     WatchChanges: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.WatchChangesRequest, _operations_service_pb2.WatchChangesResponse]  # type: ignore[assignment]
     """Waits until something new was heard of a plant, ten seconds at most, and says of which plants: within a second of the fact. It
@@ -198,6 +206,16 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_service_pb2.ListInterfacesResponse, _abc.Awaitable[_operations_service_pb2.ListInterfacesResponse]]:
         """Lists interfaces with the clocks that run on them, by plant and interface id. SlaBreached and SlaRecovered say when a
         state changes. Errors: PAGE_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListKpis(
+        self,
+        request: _operations_service_pb2.ListKpisRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListKpisResponse, _abc.Awaitable[_operations_service_pb2.ListKpisResponse]]:
+        """Lists measured figures by time, plant and name, oldest first. A figure that could not be measured then is not there: nothing is
+        not zero. Errors: PAGE_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
