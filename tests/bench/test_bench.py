@@ -60,6 +60,7 @@ def test_operations_answers_from_a_store_that_was_filled_and_hears_every_fact(
 ) -> None:
     monkeypatch.setattr(control_room, "FACTS", 500)
     monkeypatch.setattr(control_room, "ASKED", 60)
+    monkeypatch.setattr(control_room, "PAGES_ASKED", 10)
     report = Report()
     control_room.measure(kind, 1, tmp_path, report, print, orders=1500)
-    assert len(report.checks) == 7
+    assert len(report.checks) == 16

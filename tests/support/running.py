@@ -42,6 +42,7 @@ class Hub:
         self.webhook_secret = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
         self.partner_key = secrets.token_urlsafe(16)
         self.erps: dict[str, dict[str, str]] = {}  # by plant, as the gateway is told
+        self.more: dict[str, dict[str, str]] = {}  # environment of a service beside the usual
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def address(self, name: str) -> str:
@@ -99,7 +100,7 @@ class Hub:
         self.ports.setdefault(name, free_port())
         log = (self.home / f"{name}.log").open("ab")
         roots = os.pathsep.join(str(ROOT / part) for part in (".", "libs", "libs/contracts"))
-        environment = {**os.environ, **self._environment(name), "PYTHONPATH": roots}
+        environment = {**os.environ, **self._environment(name), **self.more.get(name, {}), "PYTHONPATH": roots}
         command = [sys.executable, "-m", module or f"services.{name.split('.', maxsplit=1)[0]}"]
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
 
