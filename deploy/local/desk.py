@@ -177,6 +177,27 @@ def discard(
 
 
 @lanes.command()
+def counts(as_json: AsJson = False) -> None:
+    """What each consumer took in, and what became of it: nothing may be unaccounted for.   Example: isthmus lanes counts"""
+    rows = []
+    for name in calls.services(ports.plants()):
+        with calls.desk(ports.local(), name) as desk:
+            for one in calls.pages(desk.ListFactCounts, lane_messages.ListFactCountsRequest(), "fact_counts"):
+                became = {
+                    "done": one.done_count,
+                    "repeat": one.repeat_count,
+                    "moot": one.moot_count,
+                    "refused": one.refused_count,
+                    "discarded": one.discarded_count,
+                    "waiting": one.waiting_count,
+                    "parked": one.parked_count,
+                }
+                row = {"service": name, "consumer": one.consumer, "plant": one.plant_id, "in": one.in_count, **became}
+                rows.append({**row, "unaccounted": one.in_count - sum(became.values())})
+    show(rows, "Facts", as_json)
+
+
+@lanes.command()
 def stops(as_json: AsJson = False) -> None:
     """Slots that a reader follows no further until a person decides.   Example: isthmus lanes stops"""
     rows = []

@@ -34,6 +34,7 @@ def agree(plants: Plants, report: Report) -> int:
     complete = _books(plants, report, lines)
     _warehouse(plants, report, lines)
     _ledger(plants, report, lines)
+    _conservation(plants, report)
     return complete
 
 
@@ -99,6 +100,22 @@ def _ledger(plants: Plants, report: Report, lines: list[dict[str, Any]]) -> None
     report.check(
         f"{_named(plants)}: no ledger line stands twice", [key for key, count in documents.items() if count > 1], []
     )
+
+
+def _conservation(plants: Plants, report: Report) -> None:
+    """Of the facts that a consumer took in each is done, a repeat, moot, refused, discarded or in a lane."""
+    came = 0
+    nowhere: dict[str, int] = {}
+    for service in calls.services(plants.seeds):
+        left: Counter[str] = Counter()
+        with calls.desk(plants.ports, service) as desk:
+            for one in calls.pages(desk.ListFactCounts, lane_messages.ListFactCountsRequest(), "fact_counts"):
+                became = one.done_count + one.repeat_count + one.moot_count + one.refused_count + one.discarded_count
+                left[one.consumer] += one.in_count - became - one.waiting_count - one.parked_count
+                came += one.in_count
+        nowhere |= {f"{service}, {consumer}": number for consumer, number in left.items() if number}
+    report.check(f"{_named(plants)}: every fact that a consumer took in is accounted for", nowhere, {})
+    report.figures["facts_taken_in_by_all_consumers"] = came
 
 
 def _orders(plants: Plants, report: Report) -> None:

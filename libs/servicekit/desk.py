@@ -10,11 +10,11 @@ from google.protobuf import json_format
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceServicer
-from servicekit import audit, clock, counts, lanes, paging, poster, posting_table, stops
+from servicekit import audit, clock, counts, lanes, outbox, paging, poster, posting_table, stops
 from servicekit.database import Database, Tx
 from servicekit.domain import BusinessKey, DomainError, Kind
 from servicekit.door import run_again
-from servicekit.facts import key_message, key_of_message, type_of, unpack
+from servicekit.facts import key_message, key_of_message, timestamp, type_of, unpack
 from servicekit.inbox import Inbox
 
 STATES = {lanes.WAITING: messages.LANE_STATE_WAITING, lanes.PARKED: messages.LANE_STATE_PARKED}
@@ -138,6 +138,17 @@ class Desk(LaneServiceServicer):
         token = paging.token(request, last)
         return messages.ListFactCountsResponse(fact_counts=map(_count_message, found[:most]), next_page_token=token)
 
+    async def GetToldFact(self, request: Any, context: Any) -> messages.GetToldFactResponse:
+        slot, sequence = request.producer_slot, request.producer_sequence
+        envelope, record_time = await self._database.read(lambda tx: outbox.told(tx, slot, sequence))
+        return messages.GetToldFactResponse(
+            event_id=envelope.event_id,
+            fact_type=type_of(envelope.data),
+            content_json=_content_json(envelope),
+            envelope=envelope.SerializeToString(),
+            record_time=timestamp(record_time),
+        )
+
     async def ListSlotStops(self, request: Any, context: Any) -> messages.ListSlotStopsResponse:
         most, after = paging.size(request), paging.after(request) or [0, "", ""]
         found = await self._database.read(lambda tx: stops.listed(tx, after, most))
@@ -239,9 +250,14 @@ def _lane_message(row: Any) -> messages.Lane:
     return lane
 
 
+def _content_json(envelope: Envelope) -> str:
+    """Empty where this service does not know the type."""
+    content = unpack(envelope.data)
+    return json_format.MessageToJson(content, indent=None) if content is not None else ""
+
+
 def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
     envelope = fact.read()
-    content = unpack(envelope.data)
     shown = messages.LaneFact(
         event_id=fact.event_id,
         position=fact.position,
@@ -249,7 +265,7 @@ def _fact(fact: lanes.LaneFact) -> messages.LaneFact:
         reason=fact.reason,
         text=fact.text,
         fact_type=type_of(envelope.data),
-        content_json=json_format.MessageToJson(content, indent=None) if content is not None else "",
+        content_json=_content_json(envelope),
         envelope=fact.envelope,
         proposer_id=fact.proposer_id,
         propose_reason=fact.propose_reason,

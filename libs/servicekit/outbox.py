@@ -11,6 +11,7 @@ from typing import NamedTuple
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import clock
 from servicekit.database import Tx
+from servicekit.domain import DomainError, Kind
 from servicekit.facts import subject_of, type_of
 
 HOUR = 3_600_000_000  # microseconds
@@ -152,6 +153,20 @@ def backlog(tx: Tx, slot: str) -> tuple[int, int | None]:
         (slot, slot),
     )[0]
     return row[0], row[1]
+
+
+class FactMissing(DomainError):
+    """No fact of that number was told here, or it is forgotten."""
+
+    reason, kind = "FACT_MISSING", Kind.MISSING
+
+
+def told(tx: Tx, slot: str, sequence: int) -> tuple[Envelope, datetime]:
+    """A fact that was told, and when it was recorded. FACT_MISSING."""
+    rows = tx.rows("SELECT envelope, record_time FROM outbox WHERE slot = ? AND sequence = ?", (slot, sequence))
+    if not rows:
+        raise FactMissing(producer_slot=slot, producer_sequence=sequence)
+    return Envelope.FromString(bytes(rows[0][0])), clock.instant(rows[0][1])
 
 
 def prune(tx: Tx, before: datetime, most: int = 1000) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
@@ -16,6 +17,8 @@ from services.edge_bridge.lims_map import LimsMap
 from services.edge_bridge.mappings import MAPPINGS, lab_result
 from services.edge_bridge.settings import Settings
 from services.edge_bridge.wire import ReportReversal
+
+SOURCE_MOST = 16 * 1024  # bytes of a plant's record that go with what it says
 
 
 @consumes(WorkOrderReleased)
@@ -60,6 +63,8 @@ def handlers(settings: Settings, lims_map: LimsMap | None) -> dict[str, Handler]
             result = lab_result(record, meta.plant_id, lims_map, ZoneInfo(settings.time_zone), is_late=meta.is_late)
             return Do(use_cases.report_lab_result, result, is_document=True)
         said = mapping(record, meta.plant_id, is_late=meta.is_late)
+        if record.ByteSize() <= SOURCE_MOST:
+            said = replace(said, source=record)
         is_reversal = isinstance(said, ReportReversal)
         use_case = use_cases.reverse_confirmation if is_reversal else use_cases.confirm_operation
         return Do(use_case, said, is_document=True)

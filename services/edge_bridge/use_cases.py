@@ -108,7 +108,7 @@ def decide_report(seen: Seen, command: wire.ReportConfirmation, now: datetime) -
     order = _reported_order(seen, command)
     said = wire.confirmation_message(command, order)
     fact = _order_fact(
-        ConfirmationReported(confirmation=said),
+        ConfirmationReported(confirmation=said, source_record=command.source),
         order,
         command.occur_time,
         business_key=command.business_key,

@@ -13,6 +13,7 @@ from isthmus.edge.v1 import (
     laboratory_postings_pb2,
     mes_postings_pb2,
 )
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1 import confirmation_pb2, work_order_pb2
 from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey, Quantity
@@ -72,6 +73,7 @@ class ReportConfirmation:
     operator_id: str
     is_final: bool
     is_late: bool = False
+    source: PlantRecord | None = None  # what was read; not part of what was said
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class ReportReversal:
     reversal_reason: str
     occur_time: datetime
     is_late: bool = False
+    source: PlantRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ def reversal_reported(command: ReportReversal, order: PlantOrder) -> Any:
         work_order_id=order.work_order_id,
         confirmation_key=key_message(command.confirmation_key),
         reversal_reason=command.reversal_reason,
+        source_record=command.source,
     )
 
 

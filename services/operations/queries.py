@@ -60,6 +60,8 @@ def get_timeline(
             event_id=entry.event_id,
             is_late=entry.is_late,
             is_alarm=entry.is_alarm,
+            producer_slot=entry.said_by.rsplit(" via ", 1)[-1],
+            producer_sequence=entry.sequence,
         )
         said.since_previous.FromTimedelta(entry.record_time - before.record_time if before else timedelta())
         before = entry

@@ -92,6 +92,7 @@ def check(home: Path, story: Mapping[str, Any], erps: Iterable[str], verdict: Ve
     _facts(home, verdict, hub)
     if (home / "data" / "inventory.db").exists():
         _inventory(home, verdict, hub, story)
+    _conservation(home, verdict)
     _conflicts(home, verdict)
     for plant in erps:
         _erp(home, verdict, plant)
@@ -128,6 +129,20 @@ def _contents(verdict: Verdict, journal: Journal, hub: Mapping[str, Any], story:
         booked = (row["work_order_id"], row["operation_sequence"], Decimal(row["good"]) / SCALE, row["output_lot_id"])
         if booked != (said["order"], said["operation"], Decimal(said["good"]), said["lot"]) or used != recipe:
             verdict.say("unbalanced", [f"{row['operator_id']} is booked as {booked}, {used}"])
+
+
+def _conservation(home: Path, verdict: Verdict) -> None:
+    """What each consumer counted as taken in is what it counted as done with, and what stands in its lanes."""
+    for service, path in books.services(home).items():
+        if not books.rows(path, "SELECT 1 FROM sqlite_master WHERE name = 'fact_count'"):
+            continue
+        sums = "SELECT consumer, outcome = 'in' AS is_in, SUM(facts) AS facts FROM fact_count GROUP BY 1, 2"
+        lanes = "SELECT consumer, 0 AS is_in, COUNT(*) AS facts FROM lane_fact WHERE consumer NOT LIKE 'postings:%' GROUP BY 1"
+        came: Sums = defaultdict(Decimal)
+        became: Sums = defaultdict(Decimal)
+        for row in [*books.rows(path, sums), *books.rows(path, lanes)]:
+            (came if row["is_in"] else became)[row["consumer"],] += row["facts"]
+        verdict.same_sums(f"facts that {service} took in", came, became)
 
 
 def _standing(hub: Mapping[str, Any]) -> list[Any]:

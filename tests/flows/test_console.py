@@ -53,6 +53,13 @@ async def test_a_poisoned_record_is_put_right_in_the_browser_and_the_order_goes_
     await expect(page.get_by_text("ERP completed the order")).to_be_visible(timeout=180_000)
     await expect(page.get_by_text("warehouse took in").first).to_be_visible(timeout=60_000)
     await picture(page, "real-order")
+    await page.get_by_role("link", name="the plant reported operation 20").first.click()
+    await expect(page.get_by_role("heading", name="As the plant said it")).to_be_visible()
+    row = page.locator("tr").filter(has_text="MES_NO")
+    await expect(row).to_contain_text(lane.order_key.removeprefix("mes:"))
+    await expect(page.locator("pre").first).to_contain_text('"operationSequence": 20')
+    await expect(page.locator("pre").first).not_to_contain_text("MES_NO")
+    await picture(page, "real-fact")
     await page.goto("/plants")
     await expect(page.locator(".card").filter(has_text="brno")).not_to_contain_text("need a person")
     await picture(page, "real-plants")
@@ -90,6 +97,10 @@ async def test_the_lots_of_an_order_are_a_click_away(local_system: LocalSystem, 
     await expect(page.get_by_role("heading", name="What went into it")).to_be_visible()
     await expect(page.locator("ul.tree").first).to_contain_text("aachen-1")
     await picture(page, "real-lot")
+    missing = await page.goto("/facts/production-aachen/999999999")
+    assert missing is not None
+    assert missing.status == 404
+    await expect(page.get_by_role("heading", name="FACT_MISSING")).to_be_visible()
     for name in ("stock", "interfaces"):
         await page.goto(f"/{name}")
         await picture(page, f"real-{name}")

@@ -66,6 +66,7 @@ def test_a_number_that_nobody_knows_or_two_plants_know_is_one_sentence(local_sys
     [
         ("lanes list", "Lanes"),
         ("lanes stops", "Slot stops"),
+        ("lanes counts", "Facts"),
         ("postings gateway", "Postings"),
         ("variances", "Variances"),
         ("conflicts production", "Conflicts"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from services.operations.console.words import MARKS, Shown, at
 PARKED = messages.LANE_STATE_PARKED
 LANES_MOST = 10_000  # of one service
 PAGE_ROWS = 100
+NEVER = datetime.max.replace(tzinfo=UTC)
 CONFLICTS_MOST = 50  # of each service
 CONTENT_MOST = 262_144  # characters: what a correction may have
 HEX_MOST = 2048  # bytes shown
@@ -44,7 +46,7 @@ async def page(asked: Asked, request: Request) -> Shown:
     number = max(1, int(text)) if (text := request.query_params.get("page", "1")).isdecimal() and len(text) < 7 else 1
     listed, away = await _listed(asked)
     matching = [row for row in listed if _matches(row, words)]
-    shown = matching[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]
+    shown = [_dressed(row) for row in matching[(number - 1) * PAGE_ROWS : number * PAGE_ROWS]]
     return "exceptions.html", {
         "live": asked.plants,
         "beat": ", every 5s",
@@ -54,7 +56,7 @@ async def page(asked: Asked, request: Request) -> Shown:
         "match": words,
         "count": len(matching),
         "all_count": len(listed),
-        "parked_count": sum(bool(row["pick"]) for row in matching),
+        "parked_count": sum(row["kind"] == "parked" for row in matching),
         "page_number": number,
         "last": max(1, -(-len(matching) // PAGE_ROWS)),
         "done": DONE.get(request.query_params.get("done", ""), ""),
@@ -66,17 +68,20 @@ async def _listed(asked: Asked) -> tuple[list[dict[str, Any]], list[str]]:
     found = await asyncio.gather(*(_of(name, desk) for name, desk in asked.desks.items()))
     away = [name for (_, is_away), name in zip(found, asked.desks, strict=True) if is_away]
     listed = [row for some, _ in found for row in some] + await _others(asked)
-    listed.sort(key=lambda row: (not row["needs_person"], str(row["since_time"] or "~"), row["row_id"]))
+    listed.sort(key=lambda row: (not row["needs_person"], row["since_time"] or NEVER, row["service"], row["order_key"]))
     return listed, away
 
 
 async def parked(asked: Asked, words: str) -> list[list[str]]:
     """Service, consumer and order key of all parked lanes that have these words in their line, the oldest first."""
     listed, _ = await _listed(asked)
-    return [json.loads(row["pick"]) for row in listed if row["pick"] and _matches(row, words)]
+    chosen = [row for row in listed if row["kind"] == "parked" and _matches(row, words)]
+    return [[row["service"], row["consumer"], row["order_key"]] for row in chosen]
 
 
 def _matches(row: dict[str, Any], words: str) -> bool:
+    if not words:
+        return True
     said = " ".join(
         str(row[name]) for name in ("kind", "service", "consumer", "order_key", "reason", "text")
     ).casefold()
@@ -96,7 +101,7 @@ async def _of(name: str, desk: Any) -> tuple[list[dict[str, Any]], bool]:
 
 
 def _row(service: str, kind: str, order_key: str, reason: str, text: str, **more: Any) -> dict[str, Any]:
-    """A line of the list; `path` and `pick` are empty where there is no lane to open or to release."""
+    """A line of the list."""
     fixed = {"service": service, "kind": kind, "order_key": order_key, "reason": reason, "text": text}
     others = {
         "consumer": service,
@@ -104,13 +109,22 @@ def _row(service: str, kind: str, order_key: str, reason: str, text: str, **more
         "count": 0,
         "since_time": None,
         "last_time": None,
-        "path": "",
-        "pick": "",
+        "is_lane": False,
         "form": "",
         "proposals": 0,
     }
-    row_id = sha256(json.dumps([service, kind, order_key, more.get("consumer", "")]).encode()).hexdigest()[:16]
-    return {**fixed, **others, **more, "row_id": row_id}
+    return {**fixed, **others, **more}
+
+
+def _dressed(row: dict[str, Any]) -> dict[str, Any]:
+    """With what only a line that is shown needs; `path` and `pick` are empty where there is no lane to open or to release."""
+    place = [row["service"], row["consumer"], row["order_key"]]
+    return {
+        **row,
+        "row_id": sha256(json.dumps([row["kind"], *place]).encode()).hexdigest()[:16],
+        "path": lane_path(*place) if row["is_lane"] else "",
+        "pick": json.dumps(place) if row["kind"] == "parked" else "",
+    }
 
 
 def _lane(service: str, lane: Any) -> dict[str, Any]:
@@ -126,8 +140,7 @@ def _lane(service: str, lane: Any) -> dict[str, Any]:
         count=lane.fact_count,
         since_time=at(lane.since_time),
         last_time=at(lane.last_fact_time),
-        path=lane_path(service, lane.consumer, lane.order_key),
-        pick=json.dumps([service, lane.consumer, lane.order_key]) if is_parked else "",
+        is_lane=True,
         proposals=lane.proposal_count,
     )
 
@@ -259,7 +272,7 @@ async def lane(asked: Asked, request: Request) -> Shown:
     found = await desk.GetLane(wanted, timeout=DEADLINE)
     shown = {
         "service": names["service"],
-        "lane": _lane(names["service"], found.lane),
+        "lane": _dressed(_lane(names["service"], found.lane)),
         "facts": [_fact(fact) for fact in found.facts],
         "done": DONE.get(request.query_params.get("done", ""), ""),
         "key": new_id(),
@@ -278,7 +291,7 @@ def _fact(fact: Any) -> dict[str, Any]:
         "content": content,
         "is_correctable": 0 < len(content) <= CONTENT_MOST,
         "size": len(fact.envelope),
-        "hex": _hex(fact.envelope[:HEX_MOST]),
+        "hex": hex_of(fact.envelope),
         "record_time": at(fact.record_time),
         "proposer_id": fact.proposer_id,
         "propose_reason": fact.propose_reason,
@@ -295,9 +308,9 @@ def exact(content: str) -> str:
     return pretty.translate({mark: f"\\u{mark:04x}" for mark in MARKS})
 
 
-def _hex(data: bytes) -> str:
-    """As `hexdump -C` shows it."""
-    lines = []
+def hex_of(envelope: bytes) -> str:
+    """The beginning, as `hexdump -C` shows it."""
+    data, lines = envelope[:HEX_MOST], []
     for start in range(0, len(data), 16):
         part = data[start : start + 16]
         letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in part)

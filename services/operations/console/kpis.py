@@ -58,7 +58,10 @@ async def _read(asked: Asked, days: int, step: int) -> tuple[dict[str, tuple[str
     wanted.end_time.FromDatetime(now + timedelta(seconds=1))
     said = await asked.operations.ListKpis(wanted, timeout=DEADLINE)
     meanings = {one.kpi_id: (one.text, one.unit) for one in said.meanings}
-    samples = [one async for one in rows(asked.operations.ListKpis, wanted, "kpis", SAMPLES_MOST)]
+    samples = list(said.kpis)
+    if said.next_page_token:
+        wanted.page_token = said.next_page_token
+        samples += [one async for one in rows(asked.operations.ListKpis, wanted, "kpis", SAMPLES_MOST)]
     return meanings, [one for one in samples if one.kpi_id in meanings]
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from isthmus.operations.v1 import operations_service_pb2 as messages
 from services.operations.console.asked import DEADLINE, Asked, rows
+from services.operations.console.facts import fact_path
 from services.operations.console.lots import made_lots
 from services.operations.console.words import at
 
@@ -60,6 +61,7 @@ async def page(asked: Asked, request: Request) -> tuple[str, dict[str, Any]]:
             "is_wait": after >= WAIT,
             "is_late": entry.is_late,
             "is_alarm": entry.is_alarm,
+            "fact": fact_path(asked, entry.producer_slot, entry.producer_sequence),
         }
         for entry in told.entries
         for after in (entry.since_previous.ToTimedelta(),)

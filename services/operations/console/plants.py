@@ -19,6 +19,7 @@ from services.operations.console.asked import BRIDGE_DEADLINE, Asked, rows
 from services.operations.console.words import at
 
 ROOM_MOST = timedelta(days=999)
+RATE_LEAST = timedelta(seconds=10)  # of facts, to speak of a rate
 
 
 async def page(asked: Asked, _request: Request) -> tuple[str, dict[str, Any]]:
@@ -65,7 +66,7 @@ async def _link(bridge: Any) -> dict[str, Any]:
 def _room(said: Any, cut_for: timedelta) -> timedelta | None:
     """How long the bridge's disk lasts if facts go on to come as they did since the oldest that waits."""
     needed = said.backlog_count * said.bytes_per_fact  # in that time
-    if not needed or not said.disk_free_bytes:
+    if not needed or not said.disk_free_bytes or cut_for < RATE_LEAST:
         return None
     return min(cut_for * (said.disk_free_bytes / needed), ROOM_MOST)
 

@@ -79,6 +79,10 @@ class _CommonErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Com
     """
     COMMON_ERROR_REASON_TRIAL_IMPOSSIBLE: _CommonErrorReason.ValueType  # 26
     """Only a call to the foreign system shows what it makes of this: nothing was tried. Metadata: consumer. Release instead."""
+    COMMON_ERROR_REASON_FACT_MISSING: _CommonErrorReason.ValueType  # 27
+    """This service told no fact of that number, or has forgotten it. Metadata: producer_slot, producer_sequence. Its stream may
+    still have it.
+    """
 
 class CommonErrorReason(_CommonErrorReason, metaclass=_CommonErrorReasonEnumTypeWrapper):
     """Reasons that any service may give. ErrorInfo.domain is "common.isthmus"."""
@@ -140,4 +144,8 @@ it, or ask somebody else to discard it.
 """
 COMMON_ERROR_REASON_TRIAL_IMPOSSIBLE: CommonErrorReason.ValueType  # 26
 """Only a call to the foreign system shows what it makes of this: nothing was tried. Metadata: consumer. Release instead."""
+COMMON_ERROR_REASON_FACT_MISSING: CommonErrorReason.ValueType  # 27
+"""This service told no fact of that number, or has forgotten it. Metadata: producer_slot, producer_sequence. Its stream may
+still have it.
+"""
 Global___CommonErrorReason: _TypeAlias = CommonErrorReason  # noqa: Y015

@@ -25,42 +25,43 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.common.v1 import business_key_pb2 as isthmus_dot_common_dot_v1_dot_business__key__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
+from isthmus.edge.v1 import plant_record_pb2 as isthmus_dot_edge_dot_v1_dot_plant__record__pb2
 from isthmus.maintenance.v1 import asset_pb2 as isthmus_dot_maintenance_dot_v1_dot_asset__pb2
 from isthmus.production.v1 import confirmation_pb2 as isthmus_dot_production_dot_v1_dot_confirmation__pb2
 from isthmus.quality.v1 import inspection_pb2 as isthmus_dot_quality_dot_v1_dot_inspection__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/edge/v1/edge_events.proto\x12\x0fisthmus.edge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a\"isthmus/maintenance/v1/asset.proto\x1a(isthmus/production/v1/confirmation.proto\x1a#isthmus/quality/v1/inspection.proto\"Q\n\x14\x43onfirmationReported\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\"\x8e\x01\n\x10ReversalReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x38\n\x10\x63onfirmation_key\x18\x03 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\x12\x17\n\x0freversal_reason\x18\x04 \x01(\t\"m\n\x11WorkOrderAccepted\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10mes_order_number\x18\x03 \x01(\t\x12\x15\n\raccepted_step\x18\x04 \x01(\t\"i\n\x10WorkOrderRefused\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x14\n\x0crefused_step\x18\x03 \x01(\t\x12\x16\n\x0erefusal_reason\x18\x04 \x01(\t\"\x9c\x03\n\x17ProductionEventRecorded\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x12\n\nstation_id\x18\x03 \x01(\t\x12\x15\n\rwork_order_id\x18\x04 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x05 \x01(\x05\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.isthmus.edge.v1.StationState\x12\x17\n\x0fgood_count_from\x18\x07 \x01(\x03\x12\x15\n\rgood_count_to\x18\x08 \x01(\x03\x12\x18\n\x10scrap_count_from\x18\t \x01(\x03\x12\x16\n\x0escrap_count_to\x18\n \x01(\x03\x12\x15\n\rcounter_epoch\x18\x0b \x01(\x03\x12\x15\n\rcycle_time_ms\x18\x0c \x01(\x05\x12\x12\n\nfault_code\x18\r \x01(\x05\x12/\n\x0bsource_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cis_uncertain\x18\x0f \x01(\x08\"d\n\x0bSampleTaken\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x15\n\rsample_number\x18\x04 \x01(\t\"l\n\x11LabResultReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rsample_number\x18\x02 \x01(\t\x12.\n\x06result\x18\x03 \x01(\x0b\x32\x1e.isthmus.quality.v1.TestResult\"\x94\x01\n\x19HistorianEvidenceReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x37\n\x08\x65vidence\x18\x04 \x01(\x0b\x32%.isthmus.quality.v1.HistorianEvidence\"\xca\x01\n\x14MachineStateReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.isthmus.maintenance.v1.MachineState\x12\x12\n\nfault_code\x18\x04 \x01(\x05\x12/\n\x0bsource_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cis_uncertain\x18\x06 \x01(\x08\"\xf1\x01\n\x17MachineCountersAdvanced\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x15\n\rcounter_epoch\x18\x03 \x01(\x03\x12\x1c\n\x14runtime_seconds_from\x18\x04 \x01(\x03\x12\x1a\n\x12runtime_seconds_to\x18\x05 \x01(\x03\x12\x18\n\x10\x63ycle_count_from\x18\x06 \x01(\x03\x12\x16\n\x0e\x63ycle_count_to\x18\x07 \x01(\x03\x12/\n\x0bsource_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe8\x02\n\x15MeasurementSummarised\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x12\n\nmeasure_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreading_count\x18\x06 \x01(\x03\x12,\n\x07minimum\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12,\n\x07maximum\x18\x08 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12+\n\x06latest\x18\t \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x62\x61\x64_reading_count\x18\n \x01(\x03\"\xbc\x01\n\x0e\x46\x61ultsReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x12\n\nfault_code\x18\x03 \x01(\x05\x12\x13\n\x0b\x66\x61ult_count\x18\x04 \x01(\x03\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*y\n\x0cStationState\x12\x1d\n\x19STATION_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STATION_STATE_IDLE\x10\x01\x12\x19\n\x15STATION_STATE_RUNNING\x10\x02\x12\x17\n\x13STATION_STATE_FAULT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!isthmus/edge/v1/edge_events.proto\x12\x0fisthmus.edge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$isthmus/common/v1/business_key.proto\x1a isthmus/common/v1/quantity.proto\x1a\"isthmus/edge/v1/plant_record.proto\x1a\"isthmus/maintenance/v1/asset.proto\x1a(isthmus/production/v1/confirmation.proto\x1a#isthmus/quality/v1/inspection.proto\"\x86\x01\n\x14\x43onfirmationReported\x12\x39\n\x0c\x63onfirmation\x18\x01 \x01(\x0b\x32#.isthmus.production.v1.Confirmation\x12\x33\n\rsource_record\x18\x02 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"\xc3\x01\n\x10ReversalReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x38\n\x10\x63onfirmation_key\x18\x03 \x01(\x0b\x32\x1e.isthmus.common.v1.BusinessKey\x12\x17\n\x0freversal_reason\x18\x04 \x01(\t\x12\x33\n\rsource_record\x18\x05 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"m\n\x11WorkOrderAccepted\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10mes_order_number\x18\x03 \x01(\t\x12\x15\n\raccepted_step\x18\x04 \x01(\t\"i\n\x10WorkOrderRefused\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x14\n\x0crefused_step\x18\x03 \x01(\t\x12\x16\n\x0erefusal_reason\x18\x04 \x01(\t\"\x9c\x03\n\x17ProductionEventRecorded\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07line_id\x18\x02 \x01(\t\x12\x12\n\nstation_id\x18\x03 \x01(\t\x12\x15\n\rwork_order_id\x18\x04 \x01(\t\x12\x1a\n\x12operation_sequence\x18\x05 \x01(\x05\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.isthmus.edge.v1.StationState\x12\x17\n\x0fgood_count_from\x18\x07 \x01(\x03\x12\x15\n\rgood_count_to\x18\x08 \x01(\x03\x12\x18\n\x10scrap_count_from\x18\t \x01(\x03\x12\x16\n\x0escrap_count_to\x18\n \x01(\x03\x12\x15\n\rcounter_epoch\x18\x0b \x01(\x03\x12\x15\n\rcycle_time_ms\x18\x0c \x01(\x05\x12\x12\n\nfault_code\x18\r \x01(\x05\x12/\n\x0bsource_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cis_uncertain\x18\x0f \x01(\x08\"d\n\x0bSampleTaken\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x15\n\rsample_number\x18\x04 \x01(\t\"l\n\x11LabResultReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rsample_number\x18\x02 \x01(\t\x12.\n\x06result\x18\x03 \x01(\x0b\x32\x1e.isthmus.quality.v1.TestResult\"\x94\x01\n\x19HistorianEvidenceReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rinspection_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x37\n\x08\x65vidence\x18\x04 \x01(\x0b\x32%.isthmus.quality.v1.HistorianEvidence\"\xca\x01\n\x14MachineStateReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x33\n\x05state\x18\x03 \x01(\x0e\x32$.isthmus.maintenance.v1.MachineState\x12\x12\n\nfault_code\x18\x04 \x01(\x05\x12/\n\x0bsource_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cis_uncertain\x18\x06 \x01(\x08\"\xf1\x01\n\x17MachineCountersAdvanced\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x15\n\rcounter_epoch\x18\x03 \x01(\x03\x12\x1c\n\x14runtime_seconds_from\x18\x04 \x01(\x03\x12\x1a\n\x12runtime_seconds_to\x18\x05 \x01(\x03\x12\x18\n\x10\x63ycle_count_from\x18\x06 \x01(\x03\x12\x16\n\x0e\x63ycle_count_to\x18\x07 \x01(\x03\x12/\n\x0bsource_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe8\x02\n\x15MeasurementSummarised\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x12\n\nmeasure_id\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rreading_count\x18\x06 \x01(\x03\x12,\n\x07minimum\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12,\n\x07maximum\x18\x08 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12+\n\x06latest\x18\t \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x62\x61\x64_reading_count\x18\n \x01(\x03\"\xbc\x01\n\x0e\x46\x61ultsReported\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x10\n\x08\x61sset_id\x18\x02 \x01(\t\x12\x12\n\nfault_code\x18\x03 \x01(\x05\x12\x13\n\x0b\x66\x61ult_count\x18\x04 \x01(\x03\x12.\n\nfirst_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*y\n\x0cStationState\x12\x1d\n\x19STATION_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12STATION_STATE_IDLE\x10\x01\x12\x19\n\x15STATION_STATE_RUNNING\x10\x02\x12\x17\n\x13STATION_STATE_FAULT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.edge.v1.edge_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATIONSTATE']._serialized_start=2501
-  _globals['_STATIONSTATE']._serialized_end=2622
-  _globals['_CONFIRMATIONREPORTED']._serialized_start=274
-  _globals['_CONFIRMATIONREPORTED']._serialized_end=355
-  _globals['_REVERSALREPORTED']._serialized_start=358
-  _globals['_REVERSALREPORTED']._serialized_end=500
-  _globals['_WORKORDERACCEPTED']._serialized_start=502
-  _globals['_WORKORDERACCEPTED']._serialized_end=611
-  _globals['_WORKORDERREFUSED']._serialized_start=613
-  _globals['_WORKORDERREFUSED']._serialized_end=718
-  _globals['_PRODUCTIONEVENTRECORDED']._serialized_start=721
-  _globals['_PRODUCTIONEVENTRECORDED']._serialized_end=1133
-  _globals['_SAMPLETAKEN']._serialized_start=1135
-  _globals['_SAMPLETAKEN']._serialized_end=1235
-  _globals['_LABRESULTREPORTED']._serialized_start=1237
-  _globals['_LABRESULTREPORTED']._serialized_end=1345
-  _globals['_HISTORIANEVIDENCEREPORTED']._serialized_start=1348
-  _globals['_HISTORIANEVIDENCEREPORTED']._serialized_end=1496
-  _globals['_MACHINESTATEREPORTED']._serialized_start=1499
-  _globals['_MACHINESTATEREPORTED']._serialized_end=1701
-  _globals['_MACHINECOUNTERSADVANCED']._serialized_start=1704
-  _globals['_MACHINECOUNTERSADVANCED']._serialized_end=1945
-  _globals['_MEASUREMENTSUMMARISED']._serialized_start=1948
-  _globals['_MEASUREMENTSUMMARISED']._serialized_end=2308
-  _globals['_FAULTSREPORTED']._serialized_start=2311
-  _globals['_FAULTSREPORTED']._serialized_end=2499
+  _globals['_STATIONSTATE']._serialized_start=2644
+  _globals['_STATIONSTATE']._serialized_end=2765
+  _globals['_CONFIRMATIONREPORTED']._serialized_start=311
+  _globals['_CONFIRMATIONREPORTED']._serialized_end=445
+  _globals['_REVERSALREPORTED']._serialized_start=448
+  _globals['_REVERSALREPORTED']._serialized_end=643
+  _globals['_WORKORDERACCEPTED']._serialized_start=645
+  _globals['_WORKORDERACCEPTED']._serialized_end=754
+  _globals['_WORKORDERREFUSED']._serialized_start=756
+  _globals['_WORKORDERREFUSED']._serialized_end=861
+  _globals['_PRODUCTIONEVENTRECORDED']._serialized_start=864
+  _globals['_PRODUCTIONEVENTRECORDED']._serialized_end=1276
+  _globals['_SAMPLETAKEN']._serialized_start=1278
+  _globals['_SAMPLETAKEN']._serialized_end=1378
+  _globals['_LABRESULTREPORTED']._serialized_start=1380
+  _globals['_LABRESULTREPORTED']._serialized_end=1488
+  _globals['_HISTORIANEVIDENCEREPORTED']._serialized_start=1491
+  _globals['_HISTORIANEVIDENCEREPORTED']._serialized_end=1639
+  _globals['_MACHINESTATEREPORTED']._serialized_start=1642
+  _globals['_MACHINESTATEREPORTED']._serialized_end=1844
+  _globals['_MACHINECOUNTERSADVANCED']._serialized_start=1847
+  _globals['_MACHINECOUNTERSADVANCED']._serialized_end=2088
+  _globals['_MEASUREMENTSUMMARISED']._serialized_start=2091
+  _globals['_MEASUREMENTSUMMARISED']._serialized_end=2451
+  _globals['_FAULTSREPORTED']._serialized_start=2454
+  _globals['_FAULTSREPORTED']._serialized_end=2642
 # @@protoc_insertion_point(module_scope)

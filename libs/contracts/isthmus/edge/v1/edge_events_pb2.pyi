@@ -9,6 +9,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.edge.v1 import plant_record_pb2 as _plant_record_pb2
 from isthmus.maintenance.v1 import asset_pb2 as _asset_pb2
 from isthmus.production.v1 import confirmation_pb2 as _confirmation_pb2
 from isthmus.quality.v1 import inspection_pb2 as _inspection_pb2
@@ -50,16 +51,22 @@ class ConfirmationReported(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFIRMATION_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def confirmation(self) -> _confirmation_pb2.Confirmation: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """What the plant's system said, as it said it; absent where an app confirmed, and for records of more than 16 KiB."""
+
     def __init__(
         self,
         *,
         confirmation: _confirmation_pb2.Confirmation | None = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "source_record", b"source_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -75,11 +82,16 @@ class ReversalReported(_message.Message):
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     CONFIRMATION_KEY_FIELD_NUMBER: _builtins.int
     REVERSAL_REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     work_order_id: _builtins.str
     reversal_reason: _builtins.str
     @_builtins.property
     def confirmation_key(self) -> _business_key_pb2.BusinessKey: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of ConfirmationReported."""
+
     def __init__(
         self,
         *,
@@ -87,10 +99,11 @@ class ReversalReported(_message.Message):
         work_order_id: _builtins.str = ...,
         confirmation_key: _business_key_pb2.BusinessKey | None = ...,
         reversal_reason: _builtins.str = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation_key", b"confirmation_key"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["confirmation_key", b"confirmation_key", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_key", b"confirmation_key", "plant_id", b"plant_id", "reversal_reason", b"reversal_reason", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation_key", b"confirmation_key", "plant_id", b"plant_id", "reversal_reason", b"reversal_reason", "source_record", b"source_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

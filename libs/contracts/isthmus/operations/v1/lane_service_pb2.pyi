@@ -938,6 +938,68 @@ class FactCount(_message.Message):
 Global___FactCount: _TypeAlias = FactCount  # noqa: Y015
 
 @_typing.final
+class GetToldFactRequest(_message.Message):
+    """See GetToldFact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCER_SLOT_FIELD_NUMBER: _builtins.int
+    PRODUCER_SEQUENCE_FIELD_NUMBER: _builtins.int
+    producer_slot: _builtins.str
+    """E.g. "production-aachen"."""
+    producer_sequence: _builtins.int
+    def __init__(
+        self,
+        *,
+        producer_slot: _builtins.str = ...,
+        producer_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["producer_sequence", b"producer_sequence", "producer_slot", b"producer_slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetToldFactRequest: _TypeAlias = GetToldFactRequest  # noqa: Y015
+
+@_typing.final
+class GetToldFactResponse(_message.Message):
+    """See GetToldFact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    FACT_TYPE_FIELD_NUMBER: _builtins.int
+    CONTENT_JSON_FIELD_NUMBER: _builtins.int
+    ENVELOPE_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    fact_type: _builtins.str
+    """E.g. "isthmus.production.v1.OperationConfirmed"."""
+    content_json: _builtins.str
+    """Content in protobuf's JSON form."""
+    envelope: _builtins.bytes
+    """Envelope as it was told."""
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        fact_type: _builtins.str = ...,
+        content_json: _builtins.str = ...,
+        envelope: _builtins.bytes = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_json", b"content_json", "envelope", b"envelope", "event_id", b"event_id", "fact_type", b"fact_type", "record_time", b"record_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetToldFactResponse: _TypeAlias = GetToldFactResponse  # noqa: Y015
+
+@_typing.final
 class ListSlotStopsRequest(_message.Message):
     """See ListSlotStops."""
 

@@ -87,6 +87,11 @@ class LaneServiceStub:
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.SerializeToString,
                 response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.FromString,
                 _registered_method=True)
+        self.GetToldFact = channel.unary_unary(
+                '/isthmus.operations.v1.LaneService/GetToldFact',
+                request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactRequest.SerializeToString,
+                response_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactResponse.FromString,
+                _registered_method=True)
         self.ListSlotStops = channel.unary_unary(
                 '/isthmus.operations.v1.LaneService/ListSlotStops',
                 request_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListSlotStopsRequest.SerializeToString,
@@ -193,6 +198,13 @@ class LaneServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetToldFact(self, request, context):
+        """Shows a fact that this service told, as long as its database keeps it (35 days). Errors: FACT_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListSlotStops(self, request, context):
         """Lists slots that a reader of this service follows no further until a person decides, oldest first.
         Errors: PAGE_TOKEN_INVALID.
@@ -277,6 +289,11 @@ def add_LaneServiceServicer_to_server(servicer, server):
                     servicer.ListFactCounts,
                     request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.FromString,
                     response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.SerializeToString,
+            ),
+            'GetToldFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetToldFact,
+                    request_deserializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactRequest.FromString,
+                    response_serializer=isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactResponse.SerializeToString,
             ),
             'ListSlotStops': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSlotStops,
@@ -572,6 +589,33 @@ class LaneService:
             '/isthmus.operations.v1.LaneService/ListFactCounts',
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsRequest.SerializeToString,
             isthmus_dot_operations_dot_v1_dot_lane__service__pb2.ListFactCountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetToldFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.operations.v1.LaneService/GetToldFact',
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactRequest.SerializeToString,
+            isthmus_dot_operations_dot_v1_dot_lane__service__pb2.GetToldFactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,8 @@ class LaneServiceStub:
     """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
     Errors: PAGE_TOKEN_INVALID.
     """
+    GetToldFact: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.GetToldFactRequest, _lane_service_pb2.GetToldFactResponse]
+    """Shows a fact that this service told, as long as its database keeps it (35 days). Errors: FACT_MISSING."""
     ListSlotStops: _grpc.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]
     """Lists slots that a reader of this service follows no further until a person decides, oldest first.
     Errors: PAGE_TOKEN_INVALID.
@@ -128,6 +130,8 @@ class LaneServiceAsyncStub(LaneServiceStub):
     """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
     Errors: PAGE_TOKEN_INVALID.
     """
+    GetToldFact: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.GetToldFactRequest, _lane_service_pb2.GetToldFactResponse]  # type: ignore[assignment]
+    """Shows a fact that this service told, as long as its database keeps it (35 days). Errors: FACT_MISSING."""
     ListSlotStops: _aio.UnaryUnaryMultiCallable[_lane_service_pb2.ListSlotStopsRequest, _lane_service_pb2.ListSlotStopsResponse]  # type: ignore[assignment]
     """Lists slots that a reader of this service follows no further until a person decides, oldest first.
     Errors: PAGE_TOKEN_INVALID.
@@ -243,6 +247,14 @@ class LaneServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists what each consumer took in of each plant and what became of it, since its database was made; by consumer and plant.
         Errors: PAGE_TOKEN_INVALID.
         """
+
+    @_abc_1.abstractmethod
+    def GetToldFact(
+        self,
+        request: _lane_service_pb2.GetToldFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lane_service_pb2.GetToldFactResponse, _abc.Awaitable[_lane_service_pb2.GetToldFactResponse]]:
+        """Shows a fact that this service told, as long as its database keeps it (35 days). Errors: FACT_MISSING."""
 
     @_abc_1.abstractmethod
     def ListSlotStops(

@@ -366,6 +366,8 @@ class TimelineEntry(_message.Message):
     SINCE_PREVIOUS_FIELD_NUMBER: _builtins.int
     IS_LATE_FIELD_NUMBER: _builtins.int
     IS_ALARM_FIELD_NUMBER: _builtins.int
+    PRODUCER_SLOT_FIELD_NUMBER: _builtins.int
+    PRODUCER_SEQUENCE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """In business words, e.g. "MES accepted the order as FA-000123"."""
     said_by: _builtins.str
@@ -377,6 +379,9 @@ class TimelineEntry(_message.Message):
     """Kept back in an outage."""
     is_alarm: _builtins.bool
     """Something that needs a person."""
+    producer_slot: _builtins.str
+    """Where it was told, e.g. "production-aachen", and its number there: GetToldFact of that service shows it."""
+    producer_sequence: _builtins.int
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened there."""
@@ -401,10 +406,12 @@ class TimelineEntry(_message.Message):
         since_previous: _duration_pb2.Duration | None = ...,
         is_late: _builtins.bool = ...,
         is_alarm: _builtins.bool = ...,
+        producer_slot: _builtins.str = ...,
+        producer_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time", "record_time", b"record_time", "since_previous", b"since_previous"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "fact_type", b"fact_type", "is_alarm", b"is_alarm", "is_late", b"is_late", "occur_time", b"occur_time", "record_time", b"record_time", "said_by", b"said_by", "since_previous", b"since_previous", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "fact_type", b"fact_type", "is_alarm", b"is_alarm", "is_late", b"is_late", "occur_time", b"occur_time", "producer_sequence", b"producer_sequence", "producer_slot", b"producer_slot", "record_time", b"record_time", "said_by", b"said_by", "since_previous", b"since_previous", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
