@@ -33,8 +33,9 @@ DEADLINE = 5.0
 ENTRIES_MOST = 200_000  # of an interval and plant; more would not change a percentile that a person sees
 KEPT = timedelta(days=400)
 PARKED, REPEATS, LOTS_FAILED, REPLAYED = "parked", "duplicates-prevented", "lot-updates-failed", "replayed"
-OF_DESKS = (PARKED, REPEATS, LOTS_FAILED, REPLAYED)
-ACTIONS = ("correct", "release", "discard")
+STUCK, RELEASE = "replays-stuck", "release"
+OF_DESKS = (PARKED, REPEATS, LOTS_FAILED, REPLAYED, STUCK)
+ACTIONS = ("correct", RELEASE, "discard")
 LOT_POSTINGS = ("announce_receipt", "hold_lot", "release_lot", "block_lot", "record_inspection")  # the gateway's kinds
 COUNTED = (
     "fact_type IN ('isthmus.edge.v1.WorkOrderAccepted', 'isthmus.edge.v1.WorkOrderRefused', "
@@ -68,7 +69,7 @@ class Sampler:
         """Everything of the interval that ends then. What does not answer is left out: nothing is not zero."""
         said: dict[tuple[str, str], Decimal] = {}
         for name, by_plant in (await self._of_desks(end)).items():
-            places = [GROUP] if name == REPLAYED else self._plants  # the audit tells no plant
+            places = [GROUP] if name in (REPLAYED, STUCK) else self._plants  # the audit tells no plant
             said |= {(place, name): Decimal(by_plant[place]) for place in places}
         for plant, bridge in self._bridges.items():
             try:
@@ -122,23 +123,38 @@ async def _of_desk(desk: Any, begin: datetime, end: datetime) -> dict[str, Count
     for posting in (await desk.ListPostings(refused, timeout=DEADLINE)).postings:
         if posting.posting_kind in LOT_POSTINGS:
             found[LOTS_FAILED][posting.plant_id] += 1
-    found[REPLAYED][GROUP] = await _actions(desk, begin, end)
+    found[REPLAYED][GROUP], released = await _actions(desk, begin, end)
+    found[STUCK][GROUP] = await _still_parked(desk, released)
     return found
 
 
-async def _actions(desk: Any, begin: datetime, end: datetime) -> int:
-    """What operators let go on in this time; the newest entries come first."""
+async def _actions(desk: Any, begin: datetime, end: datetime) -> tuple[int, set[str]]:
+    """What operators did in this time, and the lanes that they released; the newest entries come first."""
+    released: set[str] = set()
     request, number = lane_service_pb2.ListAuditEntriesRequest(page_size=500), 0
     while True:
         page = await desk.ListAuditEntries(request, timeout=DEADLINE)
         for entry in page.entries:
             at = time_of(entry.audit_time)
             if at < begin:
-                return number
-            number += at < end and entry.action in ACTIONS
+                return number, released
+            if at < end and entry.action in ACTIONS:
+                number += 1
+                released |= {entry.subject} if entry.action == RELEASE else set()
         if not page.next_page_token:
-            return number
+            return number, released
         request.page_token = page.next_page_token
+
+
+async def _still_parked(desk: Any, released: set[str]) -> int:
+    request, number = lane_service_pb2.ListLanesRequest(state=lane_service_pb2.LANE_STATE_PARKED, page_size=500), 0
+    while released:
+        page = await desk.ListLanes(request, timeout=DEADLINE)
+        number += sum(f"{lane.consumer} {lane.order_key}" in released for lane in page.lanes)
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    return number
 
 
 def _heard(tx: Tx, plant: str, begin: datetime, end: datetime) -> list[kpi.Heard]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from isthmus.operations.v1 import interface_pb2
 from isthmus.operations.v1 import operations_service_pb2 as messages
-from servicekit import paging
+from servicekit import clock, paging
 from servicekit.clock import instant, micros
 from servicekit.database import Tx
 from services.operations import sla_wire
@@ -16,6 +16,7 @@ from services.operations.interfaces import Interface
 from services.operations.store import CLOCKS, STANDINGS
 
 At = tuple[str, str]  # interface and plant
+HOUR = timedelta(hours=1)
 
 
 def waiting(tx: Tx) -> dict[At, Waiting]:
@@ -73,7 +74,11 @@ def _message(
 ) -> interface_pb2.Interface:
     at = one.interface_id, plant_id
     return sla_wire.interface_message(
-        one, open_work.get(at) or Waiting(*at), said.get(at) or Standing(*at), _last_good_time(tx, at)
+        one,
+        open_work.get(at) or Waiting(*at),
+        said.get(at) or Standing(*at),
+        _last_good_time(tx, at),
+        _reached_since(tx, at, clock.now() - HOUR),
     )
 
 
@@ -93,6 +98,13 @@ def _last_good_time(tx: Tx, at: At) -> datetime | None:
     sql = "SELECT MAX(close_time) AS last FROM sla_clocks WHERE interface_id = ? AND plant_id = ? AND is_reached = ?"
     found = tx.rows(sql, (*at, True))
     return instant(found[0].last) if found[0].last else None
+
+
+def _reached_since(tx: Tx, at: At, begin: datetime) -> int:
+    sql = (
+        "SELECT COUNT(*) FROM sla_clocks WHERE interface_id = ? AND plant_id = ? AND is_reached = ? AND close_time > ?"
+    )
+    return int(tx.rows(sql, (*at, True, micros(begin)))[0][0])
 
 
 def prune(tx: Tx, before: datetime, most: int = 5000) -> int:

@@ -53,7 +53,7 @@ def missing_step_message(one: Interface, since_time: datetime, now: datetime) ->
 
 
 def interface_message(
-    one: Interface, waiting: Waiting, standing: Standing, last_good_time: datetime | None
+    one: Interface, waiting: Waiting, standing: Standing, last_good_time: datetime | None, hour_count: int
 ) -> messages.Interface:
     """An interface as a plant uses it now."""
     state = messages.INTERFACE_STATE_BREACHED if standing.is_breached else messages.INTERFACE_STATE_OK
@@ -72,6 +72,7 @@ def interface_message(
         open_count=waiting.open_count,
         oldest_work_order_id=waiting.oldest_work_order_id,
         oldest_open_time=timestamp(oldest) if oldest else None,
+        hour_count=hour_count,
     )
     message.limit_duration.FromTimedelta(one.sla.limit)
     return message

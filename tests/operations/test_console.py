@@ -6,11 +6,13 @@ import asyncio
 import hashlib
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from services.operations.console import app, words
+from services.operations.console.asked import Asked
 from services.operations.settings import Settings
 from tests.bench import work
 from tests.operations.told import HOSTILE, KNOWN, ORDER
@@ -26,6 +28,8 @@ def test_an_order_is_found_by_each_of_its_numbers_and_its_waits_are_shown(consol
     page = console.get(f"/orders/{ORDER}").text
     assert page.index("ERP released") < page.index("nothing was heard") < page.index("needs a person")
     assert page.count("<rect") == 2
+    nowhere = console.get("/nowhere")
+    assert (nowhere.status_code, "PAGE_MISSING" in nowhere.text) == (404, True)
     missing = console.get("/orders/aachen-0")
     assert (missing.status_code, "ORDER_MISSING" in missing.text) == (404, True)
 
@@ -88,3 +92,15 @@ def test_what_is_not_ours_is_as_it_was_published() -> None:
 def test_without_a_login_the_console_listens_on_loopback_only(listen: str) -> None:
     with pytest.raises(ValueError, match="no login yet"):
         Settings(database_url="", nats_url="", listen="", plants=("aachen",), console_listen=listen)
+
+
+async def test_a_fault_of_ours_is_a_page_that_says_so_and_a_line_in_the_log() -> None:
+    async def broken(*_asked: object, **_more: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    asked = Asked(SimpleNamespace(FindOrders=broken), None, None, None, {}, {}, (), "")
+    transport = httpx.ASGITransport(app=app.application(asked, form_minutes=1), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.get("/orders", params={"number": "1"})
+    assert (answer.status_code, "Our fault." in answer.text, "a bug" in answer.text) == (500, True, False)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

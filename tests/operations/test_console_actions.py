@@ -6,7 +6,6 @@ import asyncio
 import html
 import json
 import re
-from urllib.parse import quote
 
 import httpx
 import pytest
@@ -20,10 +19,6 @@ from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.connected
 KEY = "shut/1 ä"  # a key that a path must not be split by
-
-
-def path_of(key: str) -> str:
-    return f"/exceptions/inventory/inventory/{quote(key, safe='')}"
 
 
 def mark_of(page: str) -> str:
@@ -52,27 +47,27 @@ def test_a_poisoned_fact_is_tried_compared_corrected_and_released(console: httpx
     told.park(toy_store, [KEY], facts=2)
     asyncio.run(toy_store.write(lambda tx: tx.run("INSERT INTO tallies VALUES ('open', 0, ?)", (False,))))
     listed = console.get("/exceptions").text
-    assert f'href="{path_of(KEY)}"' in listed
-    page = console.get(path_of(KEY)).text
+    assert f'href="{told.lane_of(KEY)}"' in listed
+    page = console.get(told.lane_of(KEY)).text
     before = toy_snapshot(toy_store)
     content = content_of(page)
-    trial = act(console, path_of(KEY), "try", event_id=f"{KEY}-0", content=content).text
+    trial = act(console, told.lane_of(KEY), "try", event_id=f"{KEY}-0", content=content).text
     assert "It would fail: <code>TALLY_CLOSED</code>" in trial
     assert "Nothing: the content is as it was." in trial
     right = content.replace(KEY, "open")
-    trial = act(console, path_of(KEY), "try", event_id=f"{KEY}-0", content=right).text
+    trial = act(console, told.lane_of(KEY), "try", event_id=f"{KEY}-0", content=right).text
     assert "takes effect" in trial
     assert "isthmus.inventory.v1.OutputStored" in trial
     assert '<span class="goes">-  &#34;workOrderId&#34;: &#34;shut/1 ä&#34;' in trial
     assert '<span class="comes">+  &#34;workOrderId&#34;: &#34;open&#34;' in trial
     assert toy_snapshot(toy_store) == before, "a trial changes nothing"
 
-    corrected = act(console, path_of(KEY), "correct", event_id=f"{KEY}-0", content=right)
+    corrected = act(console, told.lane_of(KEY), "correct", event_id=f"{KEY}-0", content=right)
     assert "Corrected." in corrected.text
-    act(console, path_of(KEY), "release")
+    act(console, told.lane_of(KEY), "release")
     assert amounts(toy_store) == {KEY: 0, "open": 1}, "the first is done with, the second is stuck"
     told.reopen(toy_store)
-    released = act(console, path_of(KEY), "release")
+    released = act(console, told.lane_of(KEY), "release")
     assert (released.url.path, "Released." in released.text) == ("/exceptions", True)
     assert amounts(toy_store) == {KEY: 1, "open": 1}
     kim = ("kim", "asked the line")
@@ -89,10 +84,10 @@ def toy_snapshot(store: Database) -> object:
 
 def test_a_form_that_is_sent_twice_acts_once(console: httpx.Client, toy_store: Database) -> None:
     told.park(toy_store, [KEY])
-    content = content_of(console.get(path_of(KEY)).text)
+    content = content_of(console.get(told.lane_of(KEY)).text)
     key = new_id()
     for _ in range(2):
-        answer = act(console, path_of(KEY), "correct", event_id=f"{KEY}-0", content=content, key=key)
+        answer = act(console, told.lane_of(KEY), "correct", event_id=f"{KEY}-0", content=content, key=key)
         assert "Corrected." in answer.text
     assert len(audited(toy_store)) == 1
 
@@ -100,17 +95,17 @@ def test_a_form_that_is_sent_twice_acts_once(console: httpx.Client, toy_store: D
 def test_to_discard_takes_a_second_person(console: httpx.Client, toy_store: Database) -> None:
     told.park(toy_store, [KEY, "another"])
     fact = {"event_id": f"{KEY}-0"}
-    alone = act(console, path_of(KEY), "discard", **fact)
+    alone = act(console, told.lane_of(KEY), "discard", **fact)
     assert (alone.status_code, "SECOND_PERSON_NEEDED" in alone.text) == (409, True)
-    assert "Proposed." in act(console, path_of(KEY), "propose", **fact).text
+    assert "Proposed." in act(console, told.lane_of(KEY), "propose", **fact).text
     assert "discard proposed" in console.get("/exceptions").text
-    assert "kim wants it discarded: asked the line" in console.get(path_of(KEY)).text
-    assert act(console, path_of(KEY), "discard", **fact).status_code == 409
-    done = act(console, path_of(KEY), "discard", operator="ann", **fact)
+    assert "kim wants it discarded: asked the line" in console.get(told.lane_of(KEY)).text
+    assert act(console, told.lane_of(KEY), "discard", **fact).status_code == 409
+    done = act(console, told.lane_of(KEY), "discard", operator="ann", **fact)
     assert "Discarded, by two of you." in done.text
     assert [row[:2] for row in audited(toy_store)] == [("propose", "kim"), ("discard", "ann")]
     assert "NOTHING_CHOSEN" in act(console, "/exceptions", "chosen").text
-    assert console.get(path_of(KEY)).status_code == 404
+    assert console.get(told.lane_of(KEY)).status_code == 404
 
 
 def test_many_lanes_are_released_one_after_another_and_what_is_stuck_is_named(
@@ -159,12 +154,12 @@ def test_a_form_from_elsewhere_too_large_unreadable_or_unsigned_does_nothing(
     told.park(toy_store, [KEY])
     told.reopen(toy_store)
     before = toy_snapshot(toy_store)
-    mark = mark_of(console.get(path_of(KEY)).text)
+    mark = mark_of(console.get(told.lane_of(KEY)).text)
     good = {"mark": mark, "act": "release", "operator": "kim", "reason": "asked"}
 
     def refused(data: dict[str, str] | bytes, **headers: str) -> tuple[int, str]:
         body = {"content": data} if isinstance(data, bytes) else {"data": data}
-        answer = console.post(path_of(KEY), headers=headers, **body)  # type: ignore[arg-type]
+        answer = console.post(told.lane_of(KEY), headers=headers, **body)  # type: ignore[arg-type]
         return answer.status_code, re.findall(r"<h1>(.*?)</h1>", answer.text)[0]
 
     assert refused(good, origin="http://evil.example") == (403, "FORM_FOREIGN")
@@ -185,12 +180,12 @@ def test_a_form_from_elsewhere_too_large_unreadable_or_unsigned_does_nothing(
 
 def test_the_second_of_two_operators_is_told_that_it_was_too_late(console: httpx.Client, toy_store: Database) -> None:
     told.park(toy_store, [KEY])
-    content = content_of(console.get(path_of(KEY)).text)
+    content = content_of(console.get(told.lane_of(KEY)).text)
     fact = {"event_id": f"{KEY}-0"}
-    assert act(console, path_of(KEY), "correct", content=content.replace(KEY, "new-1"), **fact).is_success
-    late = act(console, path_of(KEY), "correct", content=content.replace(KEY, "new-2"), operator="ann", **fact)
+    assert act(console, told.lane_of(KEY), "correct", content=content.replace(KEY, "new-1"), **fact).is_success
+    late = act(console, told.lane_of(KEY), "correct", content=content.replace(KEY, "new-2"), operator="ann", **fact)
     assert (late.status_code, "LANE_CHANGED" in late.text) == (409, True)
-    act(console, path_of(KEY), "release")
+    act(console, told.lane_of(KEY), "release")
     assert amounts(toy_store)["new-1"] == 1
     assert "new-2" not in amounts(toy_store)
 

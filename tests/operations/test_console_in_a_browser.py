@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -11,7 +12,8 @@ from playwright.async_api import Browser, Page, expect
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.production.v1.production_events_pb2 import OperationConfirmed
-from servicekit.database import Database
+from servicekit import audit
+from servicekit.database import Database, Tx
 from services.operations.console import words
 from tests.bench import work
 from tests.operations import told
@@ -64,6 +66,52 @@ async def test_what_others_wrote_does_nothing_in_a_browser(page: Page) -> None:
     shown = await page.evaluate("document.body.innerText")
     assert not any(chr(mark) in shown for mark in words.MARKS)
     assert await page.evaluate("document.querySelectorAll('script:not([src])').length") == 0
+
+
+async def test_hostile_text_in_lanes_reasons_and_names_is_text_on_every_page(page: Page, toy_store: Database) -> None:
+    def write(tx: Tx) -> None:
+        audit.append(tx, audit.Action("release", told.HOSTILE, told.HOSTILE, told.HOSTILE, told.HOSTILE, told.LONG))
+        conflict = (
+            "c-1",
+            told.HOSTILE,
+            told.HOSTILE,
+            told.HOSTILE,
+            told.HOSTILE,
+            told.HOSTILE,
+            told.LONG,
+            told.HOSTILE,
+            1,
+        )
+        tx.run(
+            "INSERT INTO conflicts (conflict_id, command, source_system, document_type, document_number, document_line, "
+            "first_content, second_content, found_time) VALUES (?,?,?,?,?,?,?,?,?)",
+            conflict,
+        )
+        tx.run(
+            "INSERT INTO slot_stop VALUES (?, ?, ?, ?, 1, FALSE)", (told.HOSTILE, told.HOSTILE, told.HOSTILE, told.LONG)
+        )
+
+    key = f"</textarea>{told.HOSTILE}"
+    await asyncio.to_thread(told.park, toy_store, [key])
+    await toy_store.write(write)
+    for path in (
+        "/exceptions",
+        f"/exceptions?match={quote(told.HOSTILE)}",
+        told.lane_of(key),
+        "/audit",
+        f"/lots?lot={quote(key[:60])}",
+    ):
+        await page.goto(path)
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert await page.evaluate("document.querySelectorAll('script:not([src])').length") == 0, path
+        shown = await page.evaluate("document.title + document.body.innerText")
+        assert not any(chr(mark) in shown for mark in words.MARKS), path
+        assert len(shown) < 100_000, path
+    await page.goto(told.lane_of(key))
+    assert "</textarea>" in await page.get_by_label("Content").input_value()
+    await sign(page, told.HOSTILE[:60], told.HOSTILE)
+    await page.get_by_role("button", name="Release the lane").click()
+    await expect(page.get_by_text("TALLY_CLOSED").first).to_be_visible()
 
 
 async def test_a_poisoned_fact_is_corrected_and_released_with_the_keyboard_and_the_mouse(

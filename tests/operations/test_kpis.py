@@ -188,11 +188,13 @@ def test_what_the_desks_say_is_in_the_sample(
         ("before", "aachen", "lot-updates-failed", "0"),
         ("before", "brno", "lot-updates-failed", "0"),
         ("before", "group", "replayed", "0"),
+        ("before", "group", "replays-stuck", "0"),
         ("after", "aachen", "parked", "2"),
         ("after", "brno", "parked", "0"),
         ("after", "aachen", "lot-updates-failed", "0"),
         ("after", "brno", "lot-updates-failed", "0"),
         ("after", "group", "replayed", "1"),
+        ("after", "group", "replays-stuck", "1"),
         ("after", "aachen", "duplicates-prevented", "7"),
         ("after", "brno", "duplicates-prevented", "0"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import clock, lanes, migrate
@@ -81,3 +82,8 @@ def reopen(database: Database) -> None:
 
 def ask(database: Database, sql: str) -> list[tuple[object, ...]]:
     return asyncio.run(toy.rows(database, sql))
+
+
+def lane_of(key: str) -> str:
+    """Where the console shows a lane of the toy service."""
+    return f"/exceptions/inventory/inventory/{quote(key, safe='')}"

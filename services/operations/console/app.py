@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
@@ -91,7 +91,7 @@ ACTIONS: dict[str, Act] = {
 }
 
 
-def application(asked: Asked, form_minutes: float) -> Starlette:
+def application(asked: Asked, form_minutes: float) -> ASGIApp:
     """All pages over these services. A form is good for so many minutes."""
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -109,12 +109,17 @@ def application(asked: Asked, form_minutes: float) -> Starlette:
         except FormRefused as refusal:
             done = "error.html", {"reason": refusal.reason, "text": str(refusal)}
             status = REFUSED.get(refusal.reason, 400)
-        if isinstance(done, Goto):
-            return RedirectResponse(done.path, 303)
-        name, shown = done
+        return RedirectResponse(done.path, 303) if isinstance(done, Goto) else html(path, done, status, request)
+
+    def html(path: str, made: Shown, status: int, request: Request) -> Response:
+        name, shown = made
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         around = {"path": path, "here": here, "mark": forms.mark(), "live": (), "beat": ""}
         return HTMLResponse(environment.get_template(name).render(**{**around, **shown}), status)
+
+    def failing(reason: str, text: str, status: int) -> Callable[[Request, Exception], Response]:
+        said = "error.html", {"reason": reason, "text": text}
+        return lambda request, _error: html("", said, status, request)
 
     def page(path: str, made: Page) -> Route:
         return Route(path, partial(answer, path, partial(made, asked)), methods=["GET"])
@@ -135,9 +140,13 @@ def application(asked: Asked, form_minutes: float) -> Starlette:
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
     routes = [Route("/", home), Route("/events", Events(asked).answer), Route("/kpis.csv", kpi_table), static]
     routes += [*(page(*one) for one in PAGES.items()), *(action(*one) for one in ACTIONS.items())]
-    made = Starlette(routes=routes, middleware=[Middleware(Guarded)])
+    handlers: Any = {
+        404: failing("PAGE_MISSING", "There is no such page.", 404),
+        500: failing("INTERNAL", "Our fault. It stands in the log of operations, with its time; report it.", 500),
+    }
+    made = Starlette(routes=routes, exception_handlers=handlers)
     made.state.releases = Releases()
-    return made
+    return Guarded(made)  # around everything, the page of a fault included
 
 
 class Guarded:

@@ -242,7 +242,7 @@ async def _conflicts_of(name: str, desk: Any) -> AsyncIterator[dict[str, Any]]:
     request = messages.ListConflictsRequest(page_size=CONFLICTS_MOST)
     async for one in rows(desk.ListConflicts, request, "conflicts", CONFLICTS_MOST):
         key = one.business_key
-        number = "/".join(filter(None, (key.source_system, key.document_type, key.document_number, key.document_line)))
+        number = "/".join(filter(None, (key.source_system, key.document_type, key.document_number, key.line)))
         yield {
             "service": name,
             "command": one.command,

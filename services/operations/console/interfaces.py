@@ -31,6 +31,7 @@ def shown(one: Any) -> dict[str, Any]:
         "is_breached": one.state == interface_pb2.INTERFACE_STATE_BREACHED,
         "since_time": at(one.since_time),
         "last_good_time": at(one.last_good_time),
+        "hour_count": one.hour_count,
         "open_count": one.open_count,
         "oldest_work_order_id": one.oldest_work_order_id,
         "oldest_open_time": at(one.oldest_open_time),

@@ -41,7 +41,8 @@ KPIS = {
     "duplicates-prevented": Meaning("Facts and documents that came again and had no second effect", "facts", Over.SUM),
     "backlog": Meaning("Facts that the plant's bridge has not told yet", "facts", Over.WORST),
     "parked": Meaning("Facts in lanes that need a person", "facts", Over.WORST),
-    "replayed": Meaning("Facts that a person let go on: corrected, released or discarded lanes", "actions", Over.SUM),
+    "replayed": Meaning("What a person did to let facts go on: corrections, releases, discards", "actions", Over.SUM),
+    "replays-stuck": Meaning("Lanes that a person released and that are parked again, or still", "lanes", Over.SUM),
     "inventory-variances": Meaning("Differences of the last comparison that need a person", "variances", Over.WORST),
 }
 

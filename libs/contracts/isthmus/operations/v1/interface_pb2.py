@@ -26,17 +26,17 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%isthmus/operations/v1/interface.proto\x12\x15isthmus.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\x03\n\tInterface\x12\x14\n\x0cinterface_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x30\n\x08sla_tier\x18\x05 \x01(\x0e\x32\x1e.isthmus.operations.v1.SlaTier\x12\x11\n\tfrom_step\x18\x06 \x01(\t\x12\x0f\n\x07to_step\x18\x07 \x01(\t\x12\x31\n\x0elimit_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x05state\x18\t \x01(\x0e\x32%.isthmus.operations.v1.InterfaceState\x12.\n\nsince_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_good_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nopen_count\x18\x0c \x01(\x03\x12\x1c\n\x14oldest_work_order_id\x18\r \x01(\t\x12\x34\n\x10oldest_open_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp*l\n\x07SlaTier\x12\x18\n\x14SLA_TIER_UNSPECIFIED\x10\x00\x12\x16\n\x12SLA_TIER_REAL_TIME\x10\x01\x12\x1b\n\x17SLA_TIER_NEAR_REAL_TIME\x10\x02\x12\x12\n\x0eSLA_TIER_BATCH\x10\x03*g\n\x0eInterfaceState\x12\x1f\n\x1bINTERFACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12INTERFACE_STATE_OK\x10\x01\x12\x1c\n\x18INTERFACE_STATE_BREACHED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%isthmus/operations/v1/interface.proto\x12\x15isthmus.operations.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x03\n\tInterface\x12\x14\n\x0cinterface_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x30\n\x08sla_tier\x18\x05 \x01(\x0e\x32\x1e.isthmus.operations.v1.SlaTier\x12\x11\n\tfrom_step\x18\x06 \x01(\t\x12\x0f\n\x07to_step\x18\x07 \x01(\t\x12\x31\n\x0elimit_duration\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x05state\x18\t \x01(\x0e\x32%.isthmus.operations.v1.InterfaceState\x12.\n\nsince_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0elast_good_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nopen_count\x18\x0c \x01(\x03\x12\x1c\n\x14oldest_work_order_id\x18\r \x01(\t\x12\x34\n\x10oldest_open_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nhour_count\x18\x0f \x01(\x03*l\n\x07SlaTier\x12\x18\n\x14SLA_TIER_UNSPECIFIED\x10\x00\x12\x16\n\x12SLA_TIER_REAL_TIME\x10\x01\x12\x1b\n\x17SLA_TIER_NEAR_REAL_TIME\x10\x02\x12\x12\n\x0eSLA_TIER_BATCH\x10\x03*g\n\x0eInterfaceState\x12\x1f\n\x1bINTERFACE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12INTERFACE_STATE_OK\x10\x01\x12\x1c\n\x18INTERFACE_STATE_BREACHED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.operations.v1.interface_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SLATIER']._serialized_start=607
-  _globals['_SLATIER']._serialized_end=715
-  _globals['_INTERFACESTATE']._serialized_start=717
-  _globals['_INTERFACESTATE']._serialized_end=820
+  _globals['_SLATIER']._serialized_start=627
+  _globals['_SLATIER']._serialized_end=735
+  _globals['_INTERFACESTATE']._serialized_start=737
+  _globals['_INTERFACESTATE']._serialized_end=840
   _globals['_INTERFACE']._serialized_start=130
-  _globals['_INTERFACE']._serialized_end=605
+  _globals['_INTERFACE']._serialized_end=625
 # @@protoc_insertion_point(module_scope)

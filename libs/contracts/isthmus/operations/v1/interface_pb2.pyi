@@ -87,6 +87,7 @@ class Interface(_message.Message):
     OPEN_COUNT_FIELD_NUMBER: _builtins.int
     OLDEST_WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     OLDEST_OPEN_TIME_FIELD_NUMBER: _builtins.int
+    HOUR_COUNT_FIELD_NUMBER: _builtins.int
     interface_id: _builtins.str
     """E.g. "mes-acceptance"."""
     plant_id: _builtins.str
@@ -106,6 +107,8 @@ class Interface(_message.Message):
     """Clocks that run, within the limit or beyond."""
     oldest_work_order_id: _builtins.str
     """Order behind the oldest of them; empty: none runs."""
+    hour_count: _builtins.int
+    """How often the to_step was reached in the last hour."""
     @_builtins.property
     def limit_duration(self) -> _duration_pb2.Duration:
         """How long the oldest open clock may run."""
@@ -139,10 +142,11 @@ class Interface(_message.Message):
         open_count: _builtins.int = ...,
         oldest_work_order_id: _builtins.str = ...,
         oldest_open_time: _timestamp_pb2.Timestamp | None = ...,
+        hour_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_good_time", b"last_good_time", "limit_duration", b"limit_duration", "oldest_open_time", b"oldest_open_time", "since_time", b"since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_step", b"from_step", "interface_id", b"interface_id", "last_good_time", b"last_good_time", "limit_duration", b"limit_duration", "name", b"name", "oldest_open_time", b"oldest_open_time", "oldest_work_order_id", b"oldest_work_order_id", "open_count", b"open_count", "owner", b"owner", "plant_id", b"plant_id", "since_time", b"since_time", "sla_tier", b"sla_tier", "state", b"state", "to_step", b"to_step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_step", b"from_step", "hour_count", b"hour_count", "interface_id", b"interface_id", "last_good_time", b"last_good_time", "limit_duration", b"limit_duration", "name", b"name", "oldest_open_time", b"oldest_open_time", "oldest_work_order_id", b"oldest_work_order_id", "open_count", b"open_count", "owner", b"owner", "plant_id", b"plant_id", "since_time", b"since_time", "sla_tier", b"sla_tier", "state", b"state", "to_step", b"to_step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
