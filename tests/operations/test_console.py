@@ -12,13 +12,15 @@ import httpx
 import pytest
 
 from services.operations.console import app, words
-from services.operations.console.asked import Asked
+from services.operations.console.asked import Asked, connect
 from services.operations.settings import Settings
 from tests.bench import work
 from tests.operations.told import HOSTILE, KNOWN, ORDER
+from tests.support.ports import free_port
 from tests.support.running import Hub
 
 pytestmark = pytest.mark.connected
+PLAIN_PAGES = [path for path in app.PAGES if "{" not in path]
 
 
 def test_an_order_is_found_by_each_of_its_numbers_and_its_waits_are_shown(console: httpx.Client) -> None:
@@ -46,7 +48,7 @@ def test_what_others_wrote_is_shown_as_text_bounded_and_turns_nothing_around(con
 
 
 def test_nothing_from_outside_is_asked_for_and_no_page_is_framed_or_kept(console: httpx.Client) -> None:
-    for path in ("/plants", "/orders", f"/orders/{ORDER}", "/exceptions", "/interfaces", "/static/console.css"):
+    for path in (*PLAIN_PAGES, f"/orders/{ORDER}", "/static/console.css"):
         answer = console.get(path)
         assert answer.status_code == 200, path
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -104,3 +106,11 @@ async def test_a_fault_of_ours_is_a_page_that_says_so_and_a_line_in_the_log() ->
         answer = await client.get("/orders", params={"number": "1"})
     assert (answer.status_code, "Our fault." in answer.text, "a bug" in answer.text) == (500, True, False)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+async def test_without_operations_each_page_says_that_it_does_not_answer() -> None:
+    away = app.application(connect(f"127.0.0.1:{free_port()}", "", {}, {}, (), ""), form_minutes=1)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=away), base_url="http://127.0.0.1") as client:
+        for path in ("/orders/aachen-1", "/kpis", "/kpis.csv", "/interfaces"):
+            page = await client.get(path)
+            assert (page.status_code, "UNAVAILABLE" in page.text) == (503, True), path

@@ -103,9 +103,7 @@ def application(asked: Asked, form_minutes: float) -> ASGIApp:
         try:
             done, status = await work(request), 200
         except grpc.aio.AioRpcError as error:
-            code, reason, _ = from_rpc_error(error)
-            done = "error.html", {"reason": reason or code.name, "text": error.details() or ""}
-            status = STATUS.get(code, 502)
+            done, status = _refused(error)
         except FormRefused as refusal:
             done = "error.html", {"reason": refusal.reason, "text": str(refusal)}
             status = REFUSED.get(refusal.reason, 400)
@@ -135,7 +133,10 @@ def application(asked: Asked, form_minutes: float) -> ASGIApp:
 
     async def kpi_table(request: Request) -> Response:
         named = {"content-disposition": 'attachment; filename="isthmus-kpis.csv"'}
-        return PlainTextResponse(await kpis.table(asked, request), media_type="text/csv", headers=named)
+        try:
+            return PlainTextResponse(await kpis.table(asked, request), media_type="text/csv", headers=named)
+        except grpc.aio.AioRpcError as error:
+            return html("/kpis", *_refused(error), request)
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
     routes = [Route("/", home), Route("/events", Events(asked).answer), Route("/kpis.csv", kpi_table), static]
@@ -147,6 +148,12 @@ def application(asked: Asked, form_minutes: float) -> ASGIApp:
     made = Starlette(routes=routes, exception_handlers=handlers)
     made.state.releases = Releases()
     return Guarded(made)  # around everything, the page of a fault included
+
+
+def _refused(error: grpc.aio.AioRpcError) -> tuple[Shown, int]:
+    """The page of a call that was refused or not answered, and its status."""
+    code, reason, _ = from_rpc_error(error)
+    return ("error.html", {"reason": reason or code.name, "text": error.details() or ""}), STATUS.get(code, 502)
 
 
 class Guarded:
