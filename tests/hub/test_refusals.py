@@ -30,6 +30,7 @@ MOVING = {  # these move by themselves: how far the stream holds the outbox, and
     "producer",
     "stored_mark",
     "position",
+    "fact_count",
     "fact_outcome",
     "allocation_marks",
     "allocations",

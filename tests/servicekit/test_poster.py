@@ -169,10 +169,12 @@ async def test_a_discarded_posting_lets_its_followers_go(database: Database) -> 
         await become(database, k1="refused", k2="planned")
 
         def give_up(tx: Tx) -> None:
-            fact = lanes.head(tx, lane_of("erp"), "order-1")
-            assert fact is not None
+            head = lanes.head(tx, lane_of("erp"), "order-1")
+            assert head is not None
+            lanes.propose_discard(tx, lane_of("erp"), head.event_id, "kim", "a test")
+            fact = lanes.fact_in(tx, lane_of("erp"), "order-1", head.event_id)
+            lanes.discard(tx, lane_of("erp"), "order-1", fact, "ann")
             poster.discard(tx, fact)
-            lanes.discard(tx, lane_of("erp"), "order-1", fact)
 
         await run_again(database, give_up)
         await become(database, k1="discarded", k2="acknowledged")
