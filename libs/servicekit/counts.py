@@ -66,6 +66,15 @@ def standing(tx: Tx) -> list[Standing]:
     ]
 
 
+def untold(tx: Tx) -> int:
+    """Facts that were numbered here and are neither known to be in their stream nor kept to be told: lost in the outbox."""
+    rows = tx.rows(
+        "SELECT COALESCE(SUM(p.last_sequence - p.stored_sequence - (SELECT COUNT(*) FROM outbox o "
+        "WHERE o.slot = p.slot AND o.sequence > p.stored_sequence)), 0) FROM producer p"
+    )
+    return int(rows[0][0])
+
+
 def unaccounted(standings: Iterable[Standing]) -> dict[str, int]:
     """By consumer: facts that were taken in and are nowhere; below zero: more became of them than came.
 

@@ -22,6 +22,7 @@ from servicekit.domain import DomainError
 
 log = structlog.get_logger()
 STOP_MILLIS = 1000  # a collector that is away must not hold up an orderly end
+OUTBOX = "outbox"  # stands where a consumer does: the way from a service's database to its streams
 REGISTRY = Path(__file__).with_name("metrics.yaml")
 
 
@@ -132,7 +133,7 @@ def _facts(tx: Tx) -> Iterable[Sample]:
             yield Sample("isthmus.facts", one.counted.get(outcome, 0), {**at, "outcome": outcome})
         for state, number in (("waiting", one.waiting), ("parked", one.parked)):
             yield Sample("isthmus.lane.facts", number, {**at, "state": state})
-    for consumer, number in counts.unaccounted(found).items():
+    for consumer, number in (counts.unaccounted(found) | {OUTBOX: counts.untold(tx)}).items():
         yield Sample("isthmus.facts.unaccounted", number, {"consumer": consumer})
 
 

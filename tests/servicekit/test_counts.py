@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from isthmus.operations.v1 import lane_service_pb2 as messages
-from servicekit import counts, position
+from servicekit import clock, counts, outbox, position
 from servicekit.database import Database
 from servicekit.desk import Desk
 from servicekit.domain import BusinessKey
@@ -120,3 +120,15 @@ async def test_readers_and_hands_at_once_count_every_fact(inbox: Inbox, database
     counted, left, lost = await standing(database)
     assert (counted["in"], counted.get("done", 0) + left, lost) == (counted["in"], counted["in"], 0)
     assert 80 < counted["in"] <= 90
+
+
+async def test_a_fact_that_vanishes_from_the_outbox_is_missed(inbox: Inbox, database: Database) -> None:
+    await inbox.take([a_fact(number) for number in range(1, 6)])
+    assert await database.read(counts.untold) == 0
+    slot = "inventory-aachen"
+    await run_again(database, lambda tx: outbox.mark_stored(tx, slot, 2, clock.now()))
+    assert await database.read(counts.untold) == 0
+    await run_again(database, lambda tx: tx.run("DELETE FROM outbox WHERE slot = ? AND sequence = 1", (slot,)))
+    assert await database.read(counts.untold) == 0, "the stream has it"
+    await run_again(database, lambda tx: tx.run("DELETE FROM outbox WHERE slot = ? AND sequence = 4", (slot,)))
+    assert await database.read(counts.untold) == 1
