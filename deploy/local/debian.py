@@ -1,4 +1,4 @@
-"""A program of the distribution's package, fetched and unpacked beside our own files, so that nobody needs to be root."""
+"""What the distribution brings: a program unpacked beside our files, for which nobody needs to be root, or a package installed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from deploy.local.ports import ROOT
 
+T = TypeVar("T")
 UNPACKED = ROOT / "var" / "tools"
 
 
@@ -17,11 +20,26 @@ class PackageAbsent(Exception):
     """The program is not here, and the distribution's package could not be fetched; the text says what to do."""
 
 
+def installed(look: Callable[[], T | None], package: str, otherwise: str) -> T:
+    """What `look` finds; as root the package is installed where it finds nothing. `otherwise` says how to do without.
+    PackageAbsent.
+    """
+    found = look()
+    if found is None and os.getuid() == 0 and shutil.which("apt-get"):
+        for words in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", package]):
+            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run(["apt-get", *words], check=False, env=environment, capture_output=True)
+        found = look()
+    if found is None:
+        raise PackageAbsent(f"{package} is not installed. Install it (apt-get install {package}), or {otherwise}.")
+    return found
+
+
 def program(name: str, package: str, otherwise: str) -> Path:
     """The installed program, else the package's own, unpacked once. `otherwise` says how to do without. PackageAbsent."""
-    installed = shutil.which(name)
-    if installed:
-        return Path(installed)
+    on_path = shutil.which(name)
+    if on_path:
+        return Path(on_path)
     unpacked = UNPACKED / package
     if not (unpacked / "usr" / "bin" / name).exists():
         _unpack(package, unpacked, otherwise)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Dialog, Page, async_playwright
 
+from deploy.local.debian import installed
 from tests.conftest import SKIPS
-from tests.support.debian import program
 from tests.support.running import ROOT
 
 SCREENS = ROOT / "var" / "screens"
@@ -27,7 +28,7 @@ WIDE, TABLET = {"width": 1280, "height": 900}, {"width": 820, "height": 1180}
 async def browser() -> AsyncIterator[Browser]:
     if "browser" in SKIPS:
         pytest.skip("left out by ALLOW_SKIP=browser")
-    chromium = str(program("chromium", "chromium", "browser"))
+    chromium = installed(lambda: shutil.which("chromium"), "chromium", "leave its tests out with ALLOW_SKIP=browser")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield launched
