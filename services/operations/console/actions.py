@@ -13,8 +13,8 @@ from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit.clock import new_id
 from services.operations.console.asked import DEADLINE, Asked, key_of
 from services.operations.console.exceptions import desk_of, exact, lane_path, parked
-from services.operations.console.forms import Form, FormRefused
-from services.operations.console.words import Goto, Shown
+from services.operations.console.forms import Form
+from services.operations.console.words import Goto, Refused, Shown
 
 LINES_MOST = 5000  # of a content; comparing more takes longer than a person waits
 RELEASE_DEADLINE = 60.0  # seconds: a lane may hold thousands of facts
@@ -42,7 +42,7 @@ async def at_lane(asked: Asked, request: Request, form: Form) -> Shown | Goto:
         await desk.ProposeDiscard(proposal, timeout=DEADLINE)
         return Goto(f"{here}?done=proposed")
     if act != "discard":
-        raise FormRefused("FORM_UNREADABLE", f"There is nothing called {act[:32]!r} to do here. Nothing was done.")
+        raise Refused("FORM_UNREADABLE", f"There is nothing called {act[:32]!r} to do here. Nothing was done.")
     discard = messages.DiscardLaneFactRequest(
         event_id=form.one("event_id"), discard_reason=form.one("reason"), **_signed(form), **place
     )
@@ -142,7 +142,7 @@ def _picked(pick: str) -> list[str]:
     try:
         service, consumer, order_key = json.loads(pick)
     except (ValueError, TypeError) as fault:
-        raise FormRefused("FORM_UNREADABLE", f"{pick[:100]!r} names no lane. Nothing was done.") from fault
+        raise Refused("FORM_UNREADABLE", f"{pick[:100]!r} names no lane. Nothing was done.") from fault
     return [str(service), str(consumer), str(order_key)]
 
 

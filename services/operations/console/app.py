@@ -38,9 +38,9 @@ from services.operations.console import (
 )
 from services.operations.console.asked import Asked
 from services.operations.console.events import Events
-from services.operations.console.forms import Form, FormRefused, Forms, is_ours
+from services.operations.console.forms import Form, Forms, is_ours
 from services.operations.console.releases import Releases
-from services.operations.console.words import Goto, Shown
+from services.operations.console.words import Goto, Refused, Shown
 
 HERE = Path(__file__).parent
 HEADERS = {
@@ -55,14 +55,6 @@ STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 409,
     grpc.StatusCode.UNAVAILABLE: 503,
-}
-REFUSED = {
-    "FORM_FOREIGN": 403,
-    "FORM_EXPIRED": 403,
-    "FORM_TOO_LARGE": 413,
-    "SERVICE_UNKNOWN": 404,
-    "RUN_MISSING": 404,
-    "LOT_UNKNOWN": 404,
 }
 Page = Callable[[Asked, Request], Awaitable[Shown]]
 Act = Callable[[Asked, Request, Form], Awaitable[Shown | Goto]]
@@ -104,9 +96,8 @@ def application(asked: Asked, form_minutes: float) -> ASGIApp:
             done, status = await work(request), 200
         except grpc.aio.AioRpcError as error:
             done, status = _refused(error)
-        except FormRefused as refusal:
-            done = "error.html", {"reason": refusal.reason, "text": str(refusal)}
-            status = REFUSED.get(refusal.reason, 400)
+        except Refused as refusal:
+            done, status = ("error.html", {"reason": refusal.reason, "text": str(refusal)}), refusal.status
         return RedirectResponse(done.path, 303) if isinstance(done, Goto) else html(path, done, status, request)
 
     def html(path: str, made: Shown, status: int, request: Request) -> Response:

@@ -19,8 +19,7 @@ from isthmus.masterdata.v1.ownership_pb2 import OWNERSHIP_REFUSAL_STATE_OPEN
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit.clock import new_id
 from services.operations.console.asked import BRIDGE_DEADLINE, DEADLINE, Asked, rows
-from services.operations.console.forms import FormRefused
-from services.operations.console.words import MARKS, Shown, at
+from services.operations.console.words import MARKS, Refused, Shown, at
 
 PARKED = messages.LANE_STATE_PARKED
 LANES_MOST = 10_000  # of one service
@@ -258,9 +257,9 @@ def lane_path(service: str, consumer: str, order_key: str) -> str:
 
 
 def desk_of(asked: Asked, service: str) -> Any:
-    """The desk of this service. FormRefused: SERVICE_UNKNOWN."""
+    """The desk of this service. Refused: SERVICE_UNKNOWN."""
     if service not in asked.desks:
-        raise FormRefused("SERVICE_UNKNOWN", f"There is no desk of {service} here.")
+        raise Refused("SERVICE_UNKNOWN", f"There is no desk of {service} here.", 404)
     return asked.desks[service]
 
 

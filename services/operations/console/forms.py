@@ -13,17 +13,11 @@ from urllib.parse import parse_qsl, urlsplit
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 from starlette.requests import Request
 
+from services.operations.console.words import Refused
+
 BODY_MOST = 1024 * 1024  # bytes; a correction has 256 KiB of JSON at most, up to three times as much in a form
 FIELDS_MOST = 2000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-class FormRefused(Exception):
-    """Nothing was done. `reason` is one word, the text says what to do."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 class Form:
@@ -51,19 +45,19 @@ class Forms:
         return self._signer.dumps("")
 
     async def read(self, request: Request) -> Form:
-        """The form of this request. FormRefused: FORM_FOREIGN, FORM_EXPIRED, FORM_TOO_LARGE, FORM_UNREADABLE."""
+        """The form of this request. Refused: FORM_FOREIGN, FORM_EXPIRED, FORM_TOO_LARGE, FORM_UNREADABLE."""
         origin = request.headers.get("origin", "")
         if urlsplit(origin).netloc != request.headers.get("host", ""):
-            raise FormRefused("FORM_FOREIGN", "The form was not sent by a page of this console. Nothing was done.")
+            raise Refused("FORM_FOREIGN", "The form was not sent by a page of this console. Nothing was done.", 403)
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > BODY_MOST:
-                raise FormRefused("FORM_TOO_LARGE", f"The form has more than {BODY_MOST:,} bytes. Nothing was done.")
+                raise Refused("FORM_TOO_LARGE", f"The form has more than {BODY_MOST:,} bytes. Nothing was done.", 413)
         try:
             fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MOST, errors="strict")
         except ValueError as fault:
-            raise FormRefused("FORM_UNREADABLE", f"The form can't be read: {fault}. Nothing was done.") from fault
+            raise Refused("FORM_UNREADABLE", f"The form can't be read: {fault}. Nothing was done.") from fault
         form = Form(fields)
         self._check(form.one("mark"))
         return form
@@ -72,10 +66,10 @@ class Forms:
         try:
             self._signer.loads(mark, max_age=self._seconds)  # type: ignore[arg-type]
         except SignatureExpired as fault:
-            raise FormRefused("FORM_EXPIRED", "The page is too old. Nothing was done: open it anew.") from fault
+            raise Refused("FORM_EXPIRED", "The page is too old. Nothing was done: open it anew.", 403) from fault
         except BadSignature as fault:
             text = "The page is older than this console's last start. Nothing was done: open it anew."
-            raise FormRefused("FORM_EXPIRED", text) from fault
+            raise Refused("FORM_EXPIRED", text, 403) from fault
 
 
 def is_ours(host: str) -> bool:

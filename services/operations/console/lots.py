@@ -15,8 +15,7 @@ from starlette.requests import Request
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from isthmus.inventory.v1 import inventory_transaction_pb2 as ledger
 from services.operations.console.asked import DEADLINE, Asked, rows
-from services.operations.console.forms import FormRefused
-from services.operations.console.words import Shown, at
+from services.operations.console.words import Refused, Shown, at
 from services.operations.telling import UNITS, amount
 
 LINES_MOST = 5000  # of a lot, or of an order
@@ -57,7 +56,7 @@ async def page(asked: Asked, request: Request) -> Shown:
     plant, lot_id = request.path_params["plant_id"], request.path_params["lot_id"]
     lines = await _lines(asked, plant, lot_id=lot_id)
     if not lines:
-        raise FormRefused("LOT_UNKNOWN", f"The ledger of {plant} has no line of a lot {lot_id}.")
+        raise Refused("LOT_UNKNOWN", f"The ledger of {plant} has no line of a lot {lot_id}.", 404)
     holds = messages.ListHoldsRequest(plant_id=plant, lot_id=lot_id, with_released=True)
     shown = {
         "plant_id": plant,
@@ -78,7 +77,7 @@ async def _lines(
     asked: Asked, plant: str, *, lot_id: str = "", order_id: str = "", most: int = LINES_MOST
 ) -> list[Any]:
     if asked.inventory is None:
-        raise FormRefused("INVENTORY_UNKNOWN", "OPERATIONS_DESKS names no inventory: there is no ledger to ask.")
+        raise Refused("INVENTORY_UNKNOWN", "OPERATIONS_DESKS names no inventory: there is no ledger to ask.", 503)
     wanted = messages.ListInventoryTransactionsRequest(
         plant_id=plant, lot_id=lot_id, work_order_id=order_id, page_size=min(500, most)
     )

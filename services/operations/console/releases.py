@@ -20,8 +20,7 @@ from servicekit import clock
 from servicekit.errors import from_rpc_error
 from services.operations.console.asked import Asked, key_of
 from services.operations.console.exceptions import desk_of
-from services.operations.console.forms import FormRefused
-from services.operations.console.words import Shown
+from services.operations.console.words import Refused, Shown
 
 RATE = 5.0  # lanes a second
 DEADLINE = 60.0
@@ -53,13 +52,13 @@ class Releases:
         self._runs: dict[str, Run] = {}
 
     def begin(self, asked: Asked, picks: list[Pick], reason: str, operator_id: str) -> str:
-        """Begin to release these lanes; the run's id. FormRefused: NOTHING_CHOSEN, ACTION_UNSIGNED, TOO_MANY_CHOSEN."""
+        """Begin to release these lanes; the run's id. Refused: NOTHING_CHOSEN, ACTION_UNSIGNED, TOO_MANY_CHOSEN."""
         if not picks:
-            raise FormRefused("NOTHING_CHOSEN", "No lane was chosen. Nothing was done.")
+            raise Refused("NOTHING_CHOSEN", "No lane was chosen. Nothing was done.")
         if not reason.strip() or not operator_id.strip():
-            raise FormRefused("ACTION_UNSIGNED", "Say who you are, and why. Nothing was done.")
+            raise Refused("ACTION_UNSIGNED", "Say who you are, and why. Nothing was done.")
         if len(picks) > LANES_MOST:
-            raise FormRefused("TOO_MANY_CHOSEN", f"One run releases {LANES_MOST:,} lanes at most. Nothing was done.")
+            raise Refused("TOO_MANY_CHOSEN", f"One run releases {LANES_MOST:,} lanes at most. Nothing was done.")
         run_id, run = clock.new_id(), Run(picks, reason, operator_id, clock.now())
         self._runs[run_id] = run
         for old in list(self._runs)[:-RUNS_MOST]:
@@ -69,10 +68,12 @@ class Releases:
         return run_id
 
     def get(self, run_id: str) -> Run:
-        """FormRefused: RUN_MISSING."""
+        """Refused: RUN_MISSING."""
         if run_id not in self._runs:
-            raise FormRefused(
-                "RUN_MISSING", "This console knows no such release: it was begun before its last start, or long ago."
+            raise Refused(
+                "RUN_MISSING",
+                "This console knows no such release: it was begun before its last start, or long ago.",
+                404,
             )
         return self._runs[run_id]
 
@@ -101,7 +102,7 @@ async def _release(asked: Asked, run_id: str, run: Run, pick: Pick) -> None:
     )
     try:
         answer = await desk_of(asked, service).ReleaseLane(request, timeout=DEADLINE)
-    except FormRefused as refusal:
+    except Refused as refusal:
         run.stuck.append((pick, refusal.reason, str(refusal)))
         return
     except grpc.aio.AioRpcError as error:

@@ -16,6 +16,14 @@ class Goto(NamedTuple):
     path: str
 
 
+class Refused(Exception):
+    """The console itself says no; nothing was done. `reason` is one word, the text says what to do, `status` is HTTP's."""
+
+    def __init__(self, reason: str, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.reason, self.status = reason, status
+
+
 TEXT_MOST = 2000  # characters of a field that somebody else filled
 # Marks that turn the direction of text: what a field holds must not rearrange what stands around it.
 MARKS = dict.fromkeys(
