@@ -173,10 +173,9 @@ class Batch:
 
     def save(self) -> list[Stored]:
         """Write rows, claims, conflicts and postings, then number the facts. Returns them as they stand in the outbox."""
-        for (name, why), causes in (
-            () if self._is_trial else self._moots.items()
-        ):  # one line for many: a reader may hear a thousand a second
-            log.info("moot", use_case=name, why=why, count=len(causes), cause=causes[0])
+        if not self._is_trial:
+            for (name, why), causes in self._moots.items():  # one line for many: a reader may hear a thousand a second
+                log.info("moot", use_case=name, why=why, count=len(causes), cause=causes[0])
         self._seen.save(self._tx)
         claims.insert(self._tx, self._new_claims, self._now)
         claims.keep_conflicts(self._tx, self._conflicts, self._now)

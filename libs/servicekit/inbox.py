@@ -96,6 +96,11 @@ def _position_after(delivery: Delivery) -> Position:
     )
 
 
+def _is_second_content(work: Work) -> bool:
+    """A document that came again with other content: it is done with, without effect."""
+    return isinstance(work.error, BusinessKeyConflict) and work.is_document
+
+
 def _became(work: Work | Exception | None) -> str:
     """What a fact that is done with has come to."""
     if not isinstance(work, Work) or work.is_moot:
@@ -266,8 +271,9 @@ class Inbox:
         if isinstance(work, Exception):
             return work
         batch.decide(work)
-        if isinstance(work.error, BusinessKeyConflict) and work.is_document:
+        if _is_second_content(work):
             # The second content stands in `conflicts`; the order itself is healthy and goes on.
+            assert isinstance(work.error, BusinessKeyConflict)
             log.error("business key conflict", **work.error.facts)
             return None
         return work.error
@@ -315,6 +321,8 @@ class Inbox:
                 error = work.error
             told = batch.save() if error is None else []
             types = [type_of(Envelope.FromString(one.envelope).data) for one in told]
+            if isinstance(work, Work) and _is_second_content(work):
+                raise _TakenBack(Trial(None, [str(error)], []))
             raise _TakenBack(Trial(error, batch.moots, types))
 
         try:

@@ -26,6 +26,7 @@ from servicekit.rows import scaled, unscaled
 from servicekit.wire import timestamp
 from services.operations.domain import kpi
 from services.operations.domain.reconciliation import State
+from services.operations.pages import pages
 from services.operations.settings import Settings
 
 log = structlog.get_logger()
@@ -37,10 +38,7 @@ STUCK, RELEASE = "replays-stuck", "release"
 OF_DESKS = (PARKED, REPEATS, LOTS_FAILED, REPLAYED, STUCK)
 ACTIONS = ("correct", RELEASE, "discard")
 LOT_POSTINGS = ("announce_receipt", "hold_lot", "release_lot", "block_lot", "record_inspection")  # the gateway's kinds
-COUNTED = (
-    "fact_type IN ('isthmus.edge.v1.WorkOrderAccepted', 'isthmus.edge.v1.WorkOrderRefused', "
-    "'isthmus.production.v1.OperationConfirmed', 'isthmus.gateway.v1.PostingRefused')"
-)  # to the letter as the index has it
+COUNTED = f"fact_type IN ({', '.join(map(repr, kpi.COUNTED))})"  # to the letter as the index has it
 
 
 class Sampler:
@@ -115,12 +113,10 @@ class Sampler:
 async def _of_desk(desk: Any, begin: datetime, end: datetime) -> dict[str, Counter[str]]:
     """Figures by name and plant, of now; what operators did, of the interval."""
     found: dict[str, Counter[str]] = {name: Counter() for name in OF_DESKS}
-    counts = await desk.ListFactCounts(lane_service_pb2.ListFactCountsRequest(page_size=500), timeout=DEADLINE)
-    for one in counts.fact_counts:
+    for one in await pages(desk.ListFactCounts, lane_service_pb2.ListFactCountsRequest(), "fact_counts"):
         found[PARKED][one.plant_id] += one.parked_count
         found[REPEATS][one.plant_id] += one.repeat_count + one.refused_count
-    refused = lane_service_pb2.ListPostingsRequest(state="refused", page_size=500)
-    for posting in (await desk.ListPostings(refused, timeout=DEADLINE)).postings:
+    for posting in await pages(desk.ListPostings, lane_service_pb2.ListPostingsRequest(state="refused"), "postings"):
         if posting.posting_kind in LOT_POSTINGS:
             found[LOTS_FAILED][posting.plant_id] += 1
     found[REPLAYED][GROUP], released = await _actions(desk, begin, end)
@@ -147,14 +143,10 @@ async def _actions(desk: Any, begin: datetime, end: datetime) -> tuple[int, set[
 
 
 async def _still_parked(desk: Any, released: set[str]) -> int:
-    request, number = lane_service_pb2.ListLanesRequest(state=lane_service_pb2.LANE_STATE_PARKED, page_size=500), 0
-    while released:
-        page = await desk.ListLanes(request, timeout=DEADLINE)
-        number += sum(f"{lane.consumer} {lane.order_key}" in released for lane in page.lanes)
-        if not page.next_page_token:
-            break
-        request.page_token = page.next_page_token
-    return number
+    if not released:
+        return 0
+    request = lane_service_pb2.ListLanesRequest(state=lane_service_pb2.LANE_STATE_PARKED)
+    return sum(f"{one.consumer} {one.order_key}" in released for one in await pages(desk.ListLanes, request, "lanes"))
 
 
 def _heard(tx: Tx, plant: str, begin: datetime, end: datetime) -> list[kpi.Heard]:

@@ -16,7 +16,7 @@ from servicekit.desk import Desk, TrialImpossible
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
 from servicekit.facts import key_message
-from servicekit.inbox import Inbox
+from servicekit.inbox import Delivery, Inbox
 from tests.servicekit.test_inbox import a_fact
 from tests.support import toy
 from tests.support.toy import rows
@@ -173,3 +173,16 @@ async def test_a_trial_says_what_would_become_of_a_fact_and_leaves_nothing(
         await elsewhere.TryLaneFact(messages.TryLaneFactRequest(**place), None)
     assert await toy.snapshot(database) == before
     assert not exporter.get_finished_spans(), "no span says that it was done"
+
+
+async def test_a_trial_of_a_document_that_came_before_with_other_content_says_that_it_has_no_effect(
+    database: Database, inbox: Inbox
+) -> None:
+    """As a release would have it: the second content is kept aside, and the order goes on."""
+    first, second = (a_fact(1, "new-1", amount, slot="").envelope for amount in ("1", "7"))
+    second.event_id = "again"
+    await inbox.take([Delivery(first)])
+    trial = await inbox.rehearse(second)
+    assert (trial.error, trial.told) == (None, [])
+    assert "other content" in trial.moots[0] or "different content" in trial.moots[0], trial.moots
+    assert await rows(database, "SELECT 1 FROM conflicts") == []

@@ -15,7 +15,7 @@ import pytest
 from isthmus.operations.v1 import operations_service_pb2 as messages
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from servicekit import audit, clock, counts
-from servicekit.database import Database
+from servicekit.database import Database, Tx
 from servicekit.door import run_again
 from servicekit.facts import time_of
 from services.operations import kpis
@@ -117,6 +117,18 @@ async def test_a_desk_or_bridge_that_does_not_answer_leaves_its_figures_out(data
     names = {name for _, _, name, _ in await listed(database)}
     assert "confirmations" in names
     assert not {"parked", "replayed", "backlog", "duplicates-prevented"} & names
+
+
+async def test_the_entries_of_an_interval_are_found_by_their_index(database: Database) -> None:
+    sql = f"SELECT 1 FROM timeline_entries WHERE {kpis.COUNTED} AND record_time >= 1 AND record_time < 2 AND plant_id = 'x'"
+    explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+
+    def plan(tx: Tx) -> str:
+        if not tx.is_sqlite:  # of a few rows it would read all
+            tx.run("SET LOCAL enable_seqscan = off")
+        return " ".join(str(row[-1]) for row in tx.rows(f"{explain} {sql}"))
+
+    assert "timeline_counted" in await database.read(plan)
 
 
 async def test_old_samples_are_forgotten(database: Database) -> None:

@@ -247,3 +247,12 @@ async def test_clocks_that_stopped_long_ago_are_forgotten_and_those_that_run_are
     left = await rows(desk.database, "SELECT work_id, interface_id FROM sla_clocks WHERE close_time = 0")
     assert left == [("aachen-2", "mes-acceptance")]
     assert await rows(desk.database, "SELECT work_id FROM sla_clocks WHERE close_time > 0") == []
+
+
+async def test_an_interface_says_how_often_it_was_good_in_the_last_hour(desk: Desk) -> None:
+    for order in ("aachen-1", "aachen-2"):
+        await desk.hear("production", released(order), order)
+        await desk.hear("edge_bridge", accepted(order), order)
+    assert (await desk.interface("mes-acceptance")).hour_count == 2
+    clock.shift(clock._offset + 3601 * SECOND)
+    assert (await desk.interface("mes-acceptance")).hour_count == 0

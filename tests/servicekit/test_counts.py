@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
+from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit import clock, counts, outbox, position
 from servicekit.database import Database
@@ -132,3 +134,27 @@ async def test_a_fact_that_vanishes_from_the_outbox_is_missed(inbox: Inbox, data
     assert await database.read(counts.untold) == 0, "the stream has it"
     await run_again(database, lambda tx: tx.run("DELETE FROM outbox WHERE slot = ? AND sequence = 4", (slot,)))
     assert await database.read(counts.untold) == 1
+
+
+async def test_the_desk_lists_what_was_counted_page_by_page_and_shows_what_was_told(
+    inbox: Inbox, database: Database
+) -> None:
+    await inbox.take([a_fact(1), a_fact(2)])
+    desk, request = Desk(database, {"toy": inbox}), messages.ListFactCountsRequest(page_size=1)
+    await run_again(database, lambda tx: counts.add(tx, "another", Counter({("brno", counts.IN): 1})))
+    found = []
+    for _ in range(2):
+        page = await desk.ListFactCounts(request, None)
+        found += [(one.consumer, one.plant_id, one.in_count, one.done_count) for one in page.fact_counts]
+        request.page_token = page.next_page_token
+    assert (found, request.page_token) == ([("another", "brno", 1, 0), ("toy", "aachen", 2, 2)], "")
+    wanted = messages.GetToldFactRequest(producer_slot="inventory-aachen", producer_sequence=2)
+    told = await desk.GetToldFact(wanted, None)
+    assert (told.fact_type, Envelope.FromString(told.envelope).event_id) == (
+        "isthmus.inventory.v1.OutputStored",
+        told.event_id,
+    )
+    assert f'"lotId": "{SLOT}2"' in told.content_json
+    wanted.producer_sequence = 3
+    with pytest.raises(outbox.FactMissing):
+        await desk.GetToldFact(wanted, None)

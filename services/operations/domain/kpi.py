@@ -11,6 +11,7 @@ from enum import Enum
 
 ACCEPTED, REFUSED = "isthmus.edge.v1.WorkOrderAccepted", "isthmus.edge.v1.WorkOrderRefused"
 CONFIRMED, POSTING_REFUSED = "isthmus.production.v1.OperationConfirmed", "isthmus.gateway.v1.PostingRefused"
+COUNTED = (ACCEPTED, REFUSED, CONFIRMED, POSTING_REFUSED)
 
 
 class Over(Enum):

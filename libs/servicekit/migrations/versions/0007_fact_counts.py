@@ -2,7 +2,8 @@
 
 Why:    a fact that is lost between two tables shows as a difference, within seconds and by itself.
 Phase:  expand.
-Locks:  new table only; what stands in lanes now is counted as taken in.   Old code: does not know it, and does not count.
+Locks:  new table only; what stands in lanes now is counted as taken in.   Old code: does not know it, and does not count:
+        what a replica of the release before does beside new ones stays as a difference.
 """
 
 import sqlalchemy as sa
