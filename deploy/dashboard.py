@@ -1,4 +1,4 @@
-"""Makes the dashboard of metrics from their registry: one panel a metric.   python -m deploy.dashboard"""
+"""Makes the dashboard of metrics from their registry: one panel a metric.   .venv/bin/python -m deploy.dashboard"""
 
 from __future__ import annotations
 

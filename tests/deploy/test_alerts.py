@@ -78,4 +78,4 @@ def test_prometheus_reads_the_rules_that_compose_gives_it() -> None:
 
 def test_the_dashboards_are_those_that_the_registry_makes() -> None:
     for path, text in dashboard.files().items():
-        assert (ROOT / path).read_text() == text, f"run: python -m deploy.dashboard   ({path})"
+        assert (ROOT / path).read_text() == text, f"run: .venv/bin/python -m deploy.dashboard   ({path})"
