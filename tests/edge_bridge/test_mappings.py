@@ -6,13 +6,17 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit.domain import BusinessKey, Quantity
+from servicekit.facts import EventMeta
+from services.edge_bridge import event_handlers
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
 from services.edge_bridge.lims_map import load_map
 from services.edge_bridge.mappings import batch_mes, document_number, lab_result, lane_key, rest_mes, staging_mes
@@ -222,3 +226,14 @@ def test_a_laboratorys_row_is_a_result_in_our_words() -> None:
 def test_a_laboratorys_cell_nobody_can_read_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(RecordFieldUnreadable):
         lab_result(a_record({**LAB_ROW, **changes}, "lims-ghent"), "ghent", LIMS, BRUSSELS, is_late=False)
+
+
+@pytest.mark.parametrize(("operator", "is_kept"), [("NOVAK", True), ("N" * event_handlers.SOURCE_MOST, False)])
+def test_what_was_read_goes_with_what_it_says_unless_it_is_too_large(operator: str, is_kept: bool) -> None:
+    settings: Any = SimpleNamespace(mes_driver="rest_mes", asks_for_evidence=False, laboratory_id="", time_zone="UTC")
+    record = a_record({**REPORT, "werker": operator})
+    handler = event_handlers.handlers(settings, None)[PlantRecord.DESCRIPTOR.full_name]
+    said = handler(record, EventMeta(Envelope(plant_id="aachen")))
+    assert said is not None
+    assert said.command.source == (record if is_kept else None)
+    assert said.command.operator_id == operator
