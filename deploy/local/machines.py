@@ -38,9 +38,9 @@ class Machines:
     def happens(self, plant: str, **said: Any) -> None:
         readback.fetch(f"http://127.0.0.1:{self._ports[f'machine-{plant}-control']}/control", said)
 
-    def values_given(self) -> int:
-        """How many values the machines' controllers gave away."""
-        at = [f"http://127.0.0.1:{self._ports[f'machine-{plant}-control']}/state" for plant in MACHINES]
+    def values_given(self, *plants: str) -> int:
+        """How many values the controllers of these machines gave away; of all, where none is said."""
+        at = [f"http://127.0.0.1:{self._ports[f'machine-{plant}-control']}/state" for plant in plants or MACHINES]
         return sum(int(readback.fetch(url)["valuesGiven"]) for url in at)
 
     def _maintenance(self, method: str, request: Any) -> Any:
@@ -135,12 +135,22 @@ def play(story: Story, plants: Plants, report: Report) -> None:
 
 def storm(story: Story, machines: Machines, report: Report) -> None:
     """One fault comes and goes, and asks for work once."""
-    for _ in range(STORM):
+    for _ in range(ASKS_AT):  # slowly enough that its plant sees each, at any speed of this machine
+        _is_read(story, machines, fault=FAULT)
+        _is_read(story, machines, fault=0)
+    for _ in range(STORM - ASKS_AT):
         machines.happens("aachen", fault=FAULT)
         machines.happens("aachen", fault=0)
     story.wait("the CMMS has a request of aachen", lambda: [r.state for r in machines.requests("aachen")] == [ACCEPTED])
     report.figures["faults_at_the_device"] = STORM
     story.say(f"fault {FAULT} came {STORM} times: one work request, with its number from the CMMS")
+
+
+def _is_read(story: Story, machines: Machines, fault: int) -> None:
+    """It happens, and is read from the device before anything else does."""
+    machines.happens("aachen", fault=fault)
+    given = machines.values_given("aachen")
+    story.wait(f"fault {fault} is read from the device", lambda: machines.values_given("aachen") > given, 60)
 
 
 def wear(story: Story, machines: Machines, report: Report) -> None:

@@ -177,7 +177,7 @@ async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | 
     """
     for task in tasks:
         task.cancel()
-    while (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1]:
+    while tasks and (await asyncio.wait(tasks, timeout=CANCEL_SECONDS))[1]:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:  # a group does not pass a second one on to its own
             task.cancel()
     return await asyncio.gather(*tasks, return_exceptions=True)

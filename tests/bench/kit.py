@@ -17,6 +17,7 @@ from servicekit.clock import monotonic
 from servicekit.inbox import Inbox
 from servicekit.reader import Reader
 from servicekit.relay import Relay
+from servicekit.run import end_of
 from tests.bench.work import RULES, SLOT_IN, SLOT_OUT
 from tests.support import toy
 
@@ -38,9 +39,7 @@ async def consume(broker_url: str, database_url: str, facts: int, versions: Path
                 part.result()
     seconds, cpu = monotonic() - begun, time.process_time() - cpu
     total = (await toy.rows(database, "SELECT SUM(amount) FROM tallies"))[0][0] // 1_000_000
-    for part in parts:
-        part.cancel()
-    await asyncio.gather(*parts, return_exceptions=True)
+    await end_of(parts)
     await broker.close()
     database.close()
     return {"seconds": seconds, "cpu_seconds": cpu, "total": int(total), "stream": SLOT_OUT}

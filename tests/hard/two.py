@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from servicekit.broker import Broker as Connection
 from servicekit.broker import StreamRules
 from servicekit.database import Database
 from servicekit.door import Door
+from servicekit.run import end_of
 from tests.servicekit.test_relay_and_reader import RULES, Two
 from tests.support import toy
 
@@ -32,9 +32,7 @@ async def between(door: Door, here: Database, url: str, home: Path, rules: Strea
     try:
         yield made
     finally:
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
+        await end_of(made.tasks)
         for connection in made.connections:
             await connection.close()
         there.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -18,38 +19,61 @@ from standardwebhooks.webhooks import Webhook
 from isthmus.production.v1.production_service_pb2 import ConfirmOperationRequest, ReleaseWorkOrderRequest
 from servicekit.errors import from_rpc_error
 from tests.hub.conftest import Calls
-from tests.support.eventually import eventually
+from tests.support.eventually import EVERY, eventually
 from tests.support.requests import a_confirmation, a_key, a_release
+from tests.support.running import NAMES
 
 pytestmark = pytest.mark.connected
 DEADLINE = 10
 NUMBERS = count(1)
 
 
-MOVING = {  # these move by themselves: how far the stream holds the outbox, and others' streams are read; allocations
+MOVING = {  # these move by themselves: how far the stream holds the outbox, and others' streams are read
     "producer",
     "stored_mark",
     "position",
     "fact_count",
     "fact_outcome",
-    "allocation_marks",
+    "allocation_marks",  # and what inventory looks up every while, and says where it differs
     "allocations",
+    "availabilities",
 }
+SAID_LATER = ("AllocationChanged", "MaterialAvailabilityChanged")
+ALL, OUTBOX = "SELECT * FROM {}", "SELECT fact_type, envelope FROM outbox"
 
 
-def state_of(calls: Calls, service: str) -> str:
-    """A digest of everything in a service's database that does not move by itself."""
+def rows_of(calls: Calls, service: str, query: str) -> list[Any]:
     # No transaction: one that pauses on a busy machine would be ended as frozen.
     engine = sa.create_engine(calls.hub.urls[service], isolation_level="AUTOCOMMIT")
-    digest = hashlib.sha256()
     with engine.connect() as connection:
-        for name in sorted(sa.inspect(engine).get_table_names()):
-            if name in MOVING:
-                continue
-            rows = sorted(map(repr, connection.exec_driver_sql(f"SELECT * FROM {name}").fetchall()))
-            digest.update("\n".join([name, *rows]).encode())
+        found = list(connection.exec_driver_sql(query))
     engine.dispose()
-    return digest.hexdigest()
+    return found
+
+
+def unread(calls: Calls) -> dict[str, tuple[int, int]]:
+    """How far services have read others' facts, and how far those go, where that is not the same."""
+    ends: dict[str, int] = {}
+    for service in NAMES:
+        ends.update(map(tuple, rows_of(calls, service, "SELECT slot, max(sequence) FROM outbox GROUP BY slot")))
+    return {
+        f"{consumer} of {slot}": (read, ends[slot])
+        for service in NAMES
+        for consumer, slot, read in rows_of(calls, service, "SELECT consumer, slot, producer_sequence FROM position")
+        if slot in ends and read < ends[slot]
+    }
+
+
+def state_of(calls: Calls, service: str) -> dict[str, str]:
+    """A digest of each table in a service's database that does not move by itself, with all facts before it taken in."""
+    deadline = time.monotonic() + DEADLINE
+    while waiting := unread(calls):
+        assert time.monotonic() < deadline, f"facts are not read: {waiting}"
+        time.sleep(EVERY)
+    tables = sorted(set(sa.inspect(sa.create_engine(calls.hub.urls[service])).get_table_names()) - MOVING)
+    rows = {name: rows_of(calls, service, ALL.format(name)) for name in tables if name != "outbox"}
+    rows["outbox"] = [row for row in rows_of(calls, service, OUTBOX) if not row.fact_type.endswith(SAID_LATER)]
+    return {name: hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest() for name, found in rows.items()}
 
 
 def refusal_of(calls: Calls, call: Callable[[], Any], service: str = "production") -> tuple[grpc.StatusCode, str]:

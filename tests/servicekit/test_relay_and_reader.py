@@ -22,6 +22,7 @@ from servicekit.inbox import Inbox
 from servicekit.reader import Reader
 from servicekit.relay import Relay
 from servicekit.restate import Restater
+from servicekit.run import end_of
 from servicekit.stops import SlotStopMissing
 from tests.support import toy
 from tests.support.broker import Broker
@@ -77,9 +78,7 @@ async def two(database: Database, door: Door, broker: Broker, tmp_path: Path) ->
     there = toy.open_database(f"sqlite:///{tmp_path / 'there.db'}", tmp_path / "versions")
     made = Two(door, database, there, broker.url)
     yield made
-    for task in made.tasks:
-        task.cancel()
-    await asyncio.gather(*made.tasks, return_exceptions=True)
+    await end_of(made.tasks)
     for connection in made.connections:
         await connection.close()
     there.close()

@@ -15,6 +15,7 @@ from servicekit.database import Database
 from servicekit.door import Door
 from servicekit.facts import slot_of
 from servicekit.relay import Relay
+from servicekit.run import end_of
 from servicekit.use_case import Decision, Fact, Seen, Store, UseCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +54,6 @@ async def plant_of(home: Path, broker_url: str, plant_id: str) -> AsyncIterator[
     try:
         yield Plant(door)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_of(tasks)
         await broker.close()
         database.close()
