@@ -294,11 +294,16 @@ class Wms:
         """Names of whom the sites deal with, by site and code."""
         return {f"{one['site']}/{one['code']}": one["name"] for one in self._items("directory") if one["active"]}
 
+    def there(self) -> dict[str, Decimal]:
+        """What lies in it, by site, item and lot."""
+        there: Sums = defaultdict(Decimal)
+        for held in self._items("stock"):
+            there[f"{held['site']}/{held['sku']}/{held['lot']}"] += Decimal(held["quantity"])
+        return _nonzero(there)
+
     def lots(self) -> dict[str, Decimal]:
         """What came in and is accounted for, by site, item and lot: what is there and what was picked."""
-        lots: Sums = defaultdict(Decimal)
-        for held in self._items("stock"):
-            lots[f"{held['site']}/{held['sku']}/{held['lot']}"] += Decimal(held["quantity"])
+        lots: Sums = defaultdict(Decimal, self.there())
         for order in self._items("outbound-orders"):
             for pick in order["picks"]:
                 lots[f"{order['site']}/{pick['sku']}/{pick['lot']}"] += Decimal(pick["quantity"])

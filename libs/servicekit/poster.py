@@ -20,7 +20,7 @@ import structlog
 from google.protobuf import symbol_database
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from servicekit import clock, lanes, posting_table
+from servicekit import clock, foreign, lanes, posting_table
 from servicekit.batch import Batch, Work
 from servicekit.database import Database, Tx
 from servicekit.domain import DomainError, Kind
@@ -105,6 +105,9 @@ class Poster:
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
         self._flying: dict[str, str] = {}  # posting id -> partner id
         self._silent_since: dict[str, float] = {}  # posting id -> monotonic time at which no answer had come
+        self._requests: dict[
+            str, foreign.Requests
+        ] = {}  # posting id -> what was asked since it was planned or released
         longest = max([timedelta(seconds=BACKOFF[-1]), *(kind.settle_time for kind in kinds.values())])
         self._longest_pause = (longest + timedelta(seconds=1)) // timedelta(microseconds=1)
 
@@ -139,7 +142,7 @@ class Poster:
             async with self._limits[row.partner_id]:
                 if circuit.is_open():  # it opened while we waited for our turn
                     return
-                with circuit.passing():
+                with circuit.passing(), foreign.noting(self._requests.setdefault(row.posting_id, [])):
                     step: PostingRow | None = row
                     while step is not None:
                         step = await self._step(step)
@@ -273,6 +276,8 @@ class Poster:
 
         if to.state != "unknown":
             self._silent_since.pop(row.posting_id, None)
+        requests = self._requests.get(row.posting_id, [])
+        sent = foreign.asked_of(to.partner_id, to.key, requests)
 
         def transaction(tx: Tx) -> list[Stored]:
             self._fence.check(tx)
@@ -281,7 +286,7 @@ class Poster:
             if to.state == "refused":
                 error = PostingRefused(partner=to.partner_id, reason=to.reason, text=to.text)
                 lanes.append(tx, lane_of(to.partner_id), envelope_of(to), error, clock.now())
-            outcome = PostingOutcome(_posting(to), to.state, to.foreign_id, answer, to.reason, to.text)
+            outcome = PostingOutcome(_posting(to), to.state, to.foreign_id, answer, to.reason, to.text, sent)
             work = Work(
                 self._outcome,
                 outcome,
@@ -297,6 +302,8 @@ class Poster:
             return batch.save()
 
         self._told(await run_again(self._database, transaction))
+        if to.state != "unknown":
+            self._requests.pop(row.posting_id, None)
         return None
 
 

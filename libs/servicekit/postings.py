@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
+
 
 class Refused(Exception):
     """The other side refused for a business reason: `reason` in capitals, `text` in its own words."""
@@ -78,3 +80,4 @@ class PostingOutcome:
     answer: Mapping[str, str]
     reason: str
     text: str
+    sent: PlantRecord | None = None  # what this process asked the partner for, in the partner's form

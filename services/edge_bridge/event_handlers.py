@@ -11,14 +11,13 @@ from isthmus.inventory.v1.inventory_events_pb2 import MaterialAvailabilityChange
 from isthmus.masterdata.v1.masterdata_events_pb2 import InventoryPolicyChanged
 from isthmus.production.v1.production_events_pb2 import WorkOrderCancelled, WorkOrderChanged, WorkOrderReleased
 from isthmus.quality.v1.quality_events_pb2 import InspectionOpened
+from servicekit import foreign
 from servicekit.facts import Do, EventMeta, Handler, consumes, handlers_of
 from services.edge_bridge import material_use_cases, material_wire, use_cases, wire
 from services.edge_bridge.lims_map import LimsMap
 from services.edge_bridge.mappings import MAPPINGS, lab_result
 from services.edge_bridge.settings import Settings
 from services.edge_bridge.wire import ReportReversal
-
-SOURCE_MOST = 16 * 1024  # bytes of a plant's record that go with what it says
 
 
 @consumes(WorkOrderReleased)
@@ -61,10 +60,8 @@ def handlers(settings: Settings, lims_map: LimsMap | None) -> dict[str, Handler]
         """When a plant system reports, take it as the document that it is."""
         if lims_map is not None and record.connector_id == settings.laboratory_id:
             result = lab_result(record, meta.plant_id, lims_map, ZoneInfo(settings.time_zone), is_late=meta.is_late)
-            return Do(use_cases.report_lab_result, result, is_document=True)
-        said = mapping(record, meta.plant_id, is_late=meta.is_late)
-        if record.ByteSize() <= SOURCE_MOST:
-            said = replace(said, source=record)
+            return Do(use_cases.report_lab_result, replace(result, source=foreign.shown(record)), is_document=True)
+        said = replace(mapping(record, meta.plant_id, is_late=meta.is_late), source=foreign.shown(record))
         is_reversal = isinstance(said, ReportReversal)
         use_case = use_cases.reverse_confirmation if is_reversal else use_cases.confirm_operation
         return Do(use_case, said, is_document=True)

@@ -58,7 +58,7 @@ def decide_mes_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> De
     if command.state == "unknown":
         return Decision(moot=f"no answer of the MES to {step} yet", traceparent=order.traceparent)
     if command.state == "refused":
-        fact = wire.refused(order, step, command.text or command.reason)
+        fact = wire.refused(order, step, command.text or command.reason, command.sent)
         return Decision(facts=[_order_fact(fact, order, now)], traceparent=order.traceparent)
     known = order.known_as(command.answer.get("mes_order_number", ""))
     changed: list[object] = [known] if known != order else []
@@ -66,7 +66,9 @@ def decide_mes_outcome(seen: Seen, command: PostingOutcome, now: datetime) -> De
     if known.mes_order_number and seen.get(number) is None:
         changed.append(MesNumber(known.mes_order_number, known.work_order_id))
     return Decision(
-        changed=changed, facts=[_order_fact(wire.accepted(known, step), known, now)], traceparent=order.traceparent
+        changed=changed,
+        facts=[_order_fact(wire.accepted(known, step, command.sent), known, now)],
+        traceparent=order.traceparent,
     )
 
 
@@ -266,7 +268,9 @@ def decide_sample_outcome(seen: Seen, command: PostingOutcome, now: datetime) ->
     asked, number = command.posting.payload, command.answer["sample_number"]
     known = seen.get(SAMPLES.key(number))
     changed = [Sample(number, asked.inspection_id, seen.traceparent)] if known is None else []
-    fact = Fact(wire.sample_taken(asked, number), asked.plant_id, asked.work_order_id, asked.inspection_id, now)
+    fact = Fact(
+        wire.sample_taken(asked, number, command.sent), asked.plant_id, asked.work_order_id, asked.inspection_id, now
+    )
     return Decision(changed=changed, facts=[fact])
 
 

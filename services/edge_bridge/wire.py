@@ -236,18 +236,23 @@ def mes_posting(command: GiveToMes, order: PlantOrder) -> PlannedPosting:
 STEP_OF_KIND = {"dispatch_work_order": RELEASE, "change_work_order": CHANGE, "cancel_work_order": CANCEL}
 
 
-def accepted(order: PlantOrder, step: str) -> Any:
+def accepted(order: PlantOrder, step: str, sent: PlantRecord | None) -> Any:
     return edge_events_pb2.WorkOrderAccepted(
         plant_id=order.plant_id,
         work_order_id=order.work_order_id,
         mes_order_number=order.mes_order_number,
         accepted_step=step,
+        sent_record=sent,
     )
 
 
-def refused(order: PlantOrder, step: str, reason: str) -> Any:
+def refused(order: PlantOrder, step: str, reason: str, sent: PlantRecord | None) -> Any:
     return edge_events_pb2.WorkOrderRefused(
-        plant_id=order.plant_id, work_order_id=order.work_order_id, refused_step=step, refusal_reason=reason
+        plant_id=order.plant_id,
+        work_order_id=order.work_order_id,
+        refused_step=step,
+        refusal_reason=reason,
+        sent_record=sent,
     )
 
 
@@ -279,6 +284,7 @@ class ReportLabResult:
     revision: int
     occur_time: datetime
     is_late: bool
+    source: PlantRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,12 +351,13 @@ def _limit(asked: test_specification_pb2.Characteristic, name: str) -> Decimal |
     return quantity_of(getattr(asked, name)).value if asked.HasField(name) else None  # type: ignore[arg-type]
 
 
-def sample_taken(asked: laboratory_postings_pb2.TakeSample, sample_number: str) -> Any:
+def sample_taken(asked: laboratory_postings_pb2.TakeSample, sample_number: str, sent: PlantRecord | None) -> Any:
     return edge_events_pb2.SampleTaken(
         plant_id=asked.plant_id,
         inspection_id=asked.inspection_id,
         work_order_id=asked.work_order_id,
         sample_number=sample_number,
+        sent_record=sent,
     )
 
 
@@ -362,7 +369,7 @@ def lab_result_reported(command: ReportLabResult) -> Any:
         occur_time=timestamp(command.occur_time),
     )
     return edge_events_pb2.LabResultReported(
-        plant_id=command.plant_id, sample_number=command.sample_number, result=result
+        plant_id=command.plant_id, sample_number=command.sample_number, result=result, source_record=command.source
     )
 
 

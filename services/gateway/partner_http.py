@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from servicekit import foreign
 from servicekit.postings import Away, Found, NoAnswer, Posting, Refused
 
 TIMEOUT = 4.0
@@ -15,6 +16,8 @@ SETTLE = timedelta(seconds=12)
 
 async def call(http: httpx.AsyncClient, partner: str, method: str, path: str, **more: Any) -> dict[str, Any]:
     """A partner's answer. Raises Away, NoAnswer, or Refused with <PARTNER>_REFUSED and the partner's own words."""
+    if method != "GET":
+        foreign.note(f"{method} {path}", more.get("json"))
     try:
         answer = await http.request(method, path, **more)
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -34,6 +34,7 @@ from isthmus.quality.v1.quality_events_pb2 import (
     InspectionOpened,
     NonconformanceOpened,
 )
+from servicekit import foreign
 from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
 from servicekit.postings import Posting, PostingOutcome
@@ -167,6 +168,7 @@ def erp_order_noticed(order: ErpOrder, seen: SeenOrder, erp_release: str) -> Any
         item_id=order.item_id,
         quantity=seen.work_order.planned_quantity,
         erp_release=erp_release,
+        source_record=foreign.shown(seen.source) if seen.source is not None else None,
     )
 
 
@@ -281,7 +283,7 @@ def _order_of(posting: Posting) -> str:
 
 
 def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
-    posting = outcome.posting
+    posting, sent = outcome.posting, outcome.sent
     common = {
         "posting_id": posting.posting_id,
         "plant_id": posting.plant_id,
@@ -293,10 +295,14 @@ def posting_fact(outcome: PostingOutcome, at: datetime) -> Any:
         figures = [
             gateway_events_pb2.PostingFigure(name=name, value=value) for name, value in sorted(outcome.answer.items())
         ]
-        return gateway_events_pb2.PostingAcknowledged(**common, foreign_number=outcome.foreign_id, figures=figures)
+        return gateway_events_pb2.PostingAcknowledged(
+            **common, sent_record=sent, foreign_number=outcome.foreign_id, figures=figures
+        )
     if outcome.state == "refused":
-        return gateway_events_pb2.PostingRefused(**common, refusal_reason=outcome.reason, refusal_text=outcome.text)
-    return gateway_events_pb2.PostingUnknown(**common)
+        return gateway_events_pb2.PostingRefused(
+            **common, sent_record=sent, refusal_reason=outcome.reason, refusal_text=outcome.text
+        )
+    return gateway_events_pb2.PostingUnknown(**common, sent_record=sent)
 
 
 def erp_order_delayed(order: ErpOrder, command: RecordDelay) -> Any:

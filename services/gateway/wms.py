@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ import httpx
 
 from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt, AnnounceShipment, BlockLot, TellPartner
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest, ConfirmShipmentRequest
+from servicekit import foreign
 from servicekit.domain import BusinessKey, DomainError, Kind
 from servicekit.postings import Found, Posting, PostingKind
 from servicekit.wire import key_message, timestamp
@@ -129,10 +130,11 @@ def read_webhook(body: bytes) -> ConfirmReceiptRequest | ConfirmShipmentRequest 
         event = json.loads(body, parse_float=Decimal)
         kind, data = event["type"], event["data"]
         occur_time = datetime.fromisoformat(event["timestamp"]).astimezone(UTC)
-        if kind == "inbound.received":
-            return _receipt(data, occur_time)
-        if kind == "outbound.shipped":
-            return _shipment(data, occur_time)
+        if kind in READERS:
+            request = READERS[kind](data, occur_time)
+            source = foreign.record_of("wms", kind, str(data["clientReference"]), data)
+            request.source_record.CopyFrom(source)
+            return request
     except (ValueError, KeyError, TypeError) as error:
         raise WebhookUnreadable(problem=f"{type(error).__name__}: {error}") from error
     return None
@@ -161,3 +163,9 @@ def _shipment(data: dict[str, Any], occur_time: datetime) -> ConfirmShipmentRequ
         lot = request.shipped_lots.add(item_id=pick["sku"], lot_id=pick["lot"])
         lot.quantity.value, lot.quantity.unit_code = str(pick["quantity"]), units[pick["sku"]]
     return request
+
+
+READERS: Mapping[str, Callable[[dict[str, Any], datetime], ConfirmReceiptRequest | ConfirmShipmentRequest]] = {
+    "inbound.received": _receipt,
+    "outbound.shipped": _shipment,
+}

@@ -276,7 +276,7 @@ def decide_ship(seen: Seen, command: wire.ConfirmShipment, now: datetime) -> Dec
     ]
     facts += [
         Fact(
-            wire.output_shipped(shipment, shipped, lot),
+            wire.output_shipped(shipment, shipped, lot, command.source),
             shipment.plant_id,
             lot.work_order_id,
             lot.work_order_id,

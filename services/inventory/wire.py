@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.inventory.v1 import (
     availability_pb2,
     hold_pb2,
@@ -20,6 +21,7 @@ from isthmus.production.v1.production_events_pb2 import ConfirmationReversed, Op
 from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.facts import EventMeta
+from servicekit.foreign import source_of
 from servicekit.wire import (
     date_message,
     date_of,
@@ -77,6 +79,7 @@ class ConfirmReceipt:
     lot_id: str
     quantity: Quantity
     occur_time: datetime
+    source: PlantRecord | None = None  # what was read; not part of what was said
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class ConfirmShipment:
     shipment_id: str
     shipped_lots: tuple[ShippedLot, ...]
     occur_time: datetime
+    source: PlantRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,7 @@ def confirm_receipt(request: inventory_service_pb2.ConfirmReceiptRequest) -> Con
         request.lot_id,
         quantity_of(request.quantity),
         time_of(request.occur_time),
+        source_of(request),
     )
 
 
@@ -235,7 +240,13 @@ def advise_shipment(request: inventory_service_pb2.AdviseShipmentRequest) -> Adv
 
 def confirm_shipment(request: inventory_service_pb2.ConfirmShipmentRequest) -> ConfirmShipment:
     lots = tuple(ShippedLot(lot.item_id, lot.lot_id, quantity_of(lot.quantity)) for lot in request.shipped_lots)
-    return ConfirmShipment(key_of_message(request.business_key), request.shipment_id, lots, time_of(request.occur_time))
+    return ConfirmShipment(
+        key_of_message(request.business_key),
+        request.shipment_id,
+        lots,
+        time_of(request.occur_time),
+        source_of(request),
+    )
 
 
 def book_confirmed(event: OperationConfirmed, meta: EventMeta) -> BookConfirmation:
@@ -430,10 +441,11 @@ def goods_received(command: ConfirmReceipt, lot: Lot) -> Any:
         lot_id=command.lot_id,
         quantity=quantity_message(command.quantity),
         work_order_id=lot.work_order_id,
+        source_record=command.source,
     )
 
 
-def output_shipped(shipment: Shipment, shipped: ShippedLot, lot: Lot) -> Any:
+def output_shipped(shipment: Shipment, shipped: ShippedLot, lot: Lot, source: PlantRecord | None) -> Any:
     return inventory_events_pb2.OutputShipped(
         plant_id=shipment.plant_id,
         work_order_id=lot.work_order_id,
@@ -442,6 +454,7 @@ def output_shipped(shipment: Shipment, shipped: ShippedLot, lot: Lot) -> Any:
         item_id=shipped.item_id,
         lot_id=shipped.lot_id,
         quantity=quantity_message(shipped.quantity),
+        source_record=source,
     )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from isthmus.edge.v1.laboratory_postings_pb2 import TakeSample
+from servicekit import foreign
 from servicekit.postings import Posting, PostingOutcome
 from services.edge_bridge import use_cases, wire
 from services.edge_bridge.domain.evidence import Evidence
@@ -42,9 +43,14 @@ def test_an_answer_and_its_fact_are_one() -> None:
     assert (decision.facts[0].order_key, decision.facts[0].is_late) == ("ghent-1", True)
 
 
+SENT = foreign.asked_of("lims-ghent", "k", [("file requests/k.csv", "Probe;Test")])
+
+
 @pytest.mark.parametrize(("state", "told"), [("acknowledged", ["SampleTaken"]), ("refused", []), ("unknown", [])])
 def test_a_sample_is_told_only_when_the_laboratory_has_it(state: str, told: list[str]) -> None:
     asked = TakeSample(plant_id="ghent", inspection_id="ghent-1-50-H-1", work_order_id="ghent-1")
     posting = Posting("p", "ghent", "lims-ghent", "take_sample", "ghent-1", "k", asked)
-    outcome = PostingOutcome(posting, state, "", {"sample_number": "M26-1"} if told else {}, "", "")
-    assert facts_of(use_cases.decide_outcome(seen(STORE), outcome, NOW)) == told
+    outcome = PostingOutcome(posting, state, "", {"sample_number": "M26-1"} if told else {}, "", "", SENT)
+    facts = use_cases.decide_outcome(seen(STORE), outcome, NOW).facts
+    assert [type(fact.data).__name__ for fact in facts] == told
+    assert [fact.data.sent_record for fact in facts] == [SENT] * len(told)  # type: ignore[attr-defined]

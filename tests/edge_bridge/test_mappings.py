@@ -14,13 +14,16 @@ import pytest
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import foreign
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.facts import EventMeta
-from services.edge_bridge import event_handlers
+from services.edge_bridge import event_handlers, use_cases
 from services.edge_bridge.domain.plant_order import RecordFieldMissing, RecordFieldUnreadable
 from services.edge_bridge.lims_map import load_map
 from services.edge_bridge.mappings import batch_mes, document_number, lab_result, lane_key, rest_mes, staging_mes
+from services.edge_bridge.store import STORE
 from services.edge_bridge.wire import ReportConfirmation, ReportReversal
+from tests.support.seen import seen
 
 READ_TIME = datetime(2026, 11, 24, 10, tzinfo=UTC)
 REPORT = {
@@ -228,7 +231,7 @@ def test_a_laboratorys_cell_nobody_can_read_is_refused(changes: dict[str, str]) 
         lab_result(a_record({**LAB_ROW, **changes}, "lims-ghent"), "ghent", LIMS, BRUSSELS, is_late=False)
 
 
-@pytest.mark.parametrize(("operator", "is_kept"), [("NOVAK", True), ("N" * event_handlers.SOURCE_MOST, False)])
+@pytest.mark.parametrize(("operator", "is_kept"), [("NOVAK", True), ("N" * foreign.MOST, False)])
 def test_what_was_read_goes_with_what_it_says_unless_it_is_too_large(operator: str, is_kept: bool) -> None:
     settings: Any = SimpleNamespace(mes_driver="rest_mes", asks_for_evidence=False, laboratory_id="", time_zone="UTC")
     record = a_record({**REPORT, "werker": operator})
@@ -237,3 +240,16 @@ def test_what_was_read_goes_with_what_it_says_unless_it_is_too_large(operator: s
     assert said is not None
     assert said.command.source == (record if is_kept else None)
     assert said.command.operator_id == operator
+
+
+def test_a_laboratorys_row_goes_with_its_result() -> None:
+    settings: Any = SimpleNamespace(
+        mes_driver="rest_mes", asks_for_evidence=False, laboratory_id="lims-ghent", time_zone="Europe/Brussels"
+    )
+    record = a_record(LAB_ROW, "lims-ghent")
+    said = event_handlers.handlers(settings, LIMS)[PlantRecord.DESCRIPTOR.full_name](
+        record, EventMeta(Envelope(plant_id="ghent"))
+    )
+    assert said is not None
+    (fact,) = use_cases.decide_lab_result(seen(STORE), said.command, datetime.now(UTC)).facts
+    assert fact.data.source_record == record

@@ -10,6 +10,7 @@ import pytest
 
 from isthmus.edge.v1.mes_postings_pb2 import DispatchWorkOrder
 from isthmus.production.v1.work_order_pb2 import WorkOrder
+from servicekit import foreign
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.postings import Posting, PostingOutcome
 from services.edge_bridge import use_cases, wire
@@ -25,6 +26,7 @@ from services.edge_bridge.store import STORE
 from tests.support.seen import facts_of, seen
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
+SENT = foreign.asked_of("mes-brno", "brno-1", [("INSERT INTO ORDERS_IN", "brno-1")])
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 ORDER = PlantOrder("brno-1", "brno", "VALVE-20", "C62", "Z40001", TRACE)
 NUMBER = MesNumber("Z40001", "brno-1")
@@ -81,7 +83,8 @@ def test_an_order_is_given_to_the_mes_under_its_own_id() -> None:
 
 def outcome(state: str, **answer: str) -> PostingOutcome:
     posting = Posting("p", "brno", "mes-brno", "dispatch_work_order", "brno-1", "brno-1", DispatchWorkOrder())
-    return PostingOutcome(posting, state, "", answer, "MES_REFUSED" if state == "refused" else "", "CHYBI OPERACE")
+    reason = "MES_REFUSED" if state == "refused" else ""
+    return PostingOutcome(posting, state, "", answer, reason, "CHYBI OPERACE", SENT)
 
 
 def test_the_mes_number_is_kept_and_told() -> None:
@@ -89,12 +92,14 @@ def test_the_mes_number_is_kept_and_told() -> None:
     decision = use_cases.decide_mes_outcome(seen(STORE, fresh), outcome("acknowledged", mes_order_number="Z40001"), NOW)
     assert facts_of(decision) == ["WorkOrderAccepted"]
     assert decision.changed == [ORDER, NUMBER]
+    assert decision.facts[0].data.sent_record == SENT  # type: ignore[attr-defined]
 
 
 def test_a_refusal_of_the_mes_is_told_in_its_own_words() -> None:
     decision = use_cases.decide_mes_outcome(seen(STORE, ORDER), outcome("refused"), NOW)
     said: Any = decision.facts[0].data
     assert (said.refused_step, said.refusal_reason) == ("release", "CHYBI OPERACE")
+    assert said.sent_record == SENT
 
 
 def observe(good: int, scrap: int = 0, **changes: Any) -> wire.ObserveStation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -19,7 +18,7 @@ from standardwebhooks.webhooks import Webhook
 from isthmus.production.v1.production_service_pb2 import ConfirmOperationRequest, ReleaseWorkOrderRequest
 from servicekit.errors import from_rpc_error
 from tests.hub.conftest import Calls
-from tests.support.eventually import EVERY, eventually
+from tests.support.eventually import eventually, wait_until_nothing
 from tests.support.requests import a_confirmation, a_key, a_release
 from tests.support.running import NAMES
 
@@ -51,25 +50,22 @@ def rows_of(calls: Calls, service: str, query: str) -> list[Any]:
     return found
 
 
-def unread(calls: Calls) -> dict[str, tuple[int, int]]:
-    """How far services have read others' facts, and how far those go, where that is not the same."""
+def unread(calls: Calls) -> list[str]:
+    """Consumers that have not read all that others said."""
     ends: dict[str, int] = {}
     for service in NAMES:
         ends.update(map(tuple, rows_of(calls, service, "SELECT slot, max(sequence) FROM outbox GROUP BY slot")))
-    return {
-        f"{consumer} of {slot}": (read, ends[slot])
+    return [
+        f"{consumer} is at {read} of {slot}, which goes to {ends[slot]}"
         for service in NAMES
         for consumer, slot, read in rows_of(calls, service, "SELECT consumer, slot, producer_sequence FROM position")
         if slot in ends and read < ends[slot]
-    }
+    ]
 
 
 def state_of(calls: Calls, service: str) -> dict[str, str]:
     """A digest of each table in a service's database that does not move by itself, with all facts before it taken in."""
-    deadline = time.monotonic() + DEADLINE
-    while waiting := unread(calls):
-        assert time.monotonic() < deadline, f"facts are not read: {waiting}"
-        time.sleep(EVERY)
+    wait_until_nothing(lambda: unread(calls), within=DEADLINE)
     tables = sorted(set(sa.inspect(sa.create_engine(calls.hub.urls[service])).get_table_names()) - MOVING)
     rows = {name: rows_of(calls, service, ALL.format(name)) for name in tables if name != "outbox"}
     rows["outbox"] = [row for row in rows_of(calls, service, OUTBOX) if not row.fact_type.endswith(SAID_LATER)]

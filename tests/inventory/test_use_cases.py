@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from servicekit import foreign
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.use_case import Decision
 from services.inventory import use_cases, wire
@@ -100,6 +101,17 @@ def test_a_receipt_moves_a_lot_into_the_warehouse() -> None:
     held = Stock("aachen", "PUMP-100", "P-1", OUTPUT, pieces("5"))
     decision = use_cases.decide_receipt(seen(STORE, LOT, held), a_receipt(), NOW)
     assert stocks_of(decision) == {("PUMP-100", "P-1", OUTPUT): "1", ("PUMP-100", "P-1", WAREHOUSE): "4"}
+
+
+def test_what_the_warehouse_said_goes_with_the_fact_and_makes_no_other_document() -> None:
+    source = foreign.record_of("wms", "inbound.received", "r-1", {"lot": "P-1"})
+    held = Stock("aachen", "PUMP-100", "P-1", OUTPUT, pieces("5"))
+    with_source = a_receipt(source=source)
+    received: Any = use_cases.decide_receipt(seen(STORE, LOT, held), with_source, NOW).facts[0].data
+    assert received.source_record == source
+    fingerprint = use_cases.confirm_receipt.fingerprint
+    assert fingerprint is not None
+    assert "source" not in fingerprint.fields[1]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt
-from servicekit import lanes, poster, posting_table
+from servicekit import foreign, lanes, poster, posting_table
 from servicekit.clock import now
 from servicekit.database import Database, Tx
 from servicekit.door import run_again
@@ -55,12 +55,14 @@ class Partner:
         return Found(self.drafts[posting.key], posting.key in self.bookings)
 
     async def draft(self, posting: Posting) -> str:
+        foreign.note("draft", {"reference": posting.key})
         await self._fault("draft", is_done=False)
         self.drafts.setdefault(posting.key, f"D{len(self.drafts) + 1}")
         await self._fault("draft", is_done=True)
         return self.drafts[posting.key]
 
     async def book(self, posting: Posting, foreign_id: str) -> None:
+        foreign.note("book", {"number": foreign_id})
         await self._fault("book", is_done=False)
         self.bookings.append(posting.key)
         await self._fault("book", is_done=True)
@@ -70,9 +72,12 @@ class Partner:
 
 
 def decide_outcome(seen: Seen, command: PostingOutcome, at: datetime) -> Decision:
+    asked = [f"{request.name} {request.value}" for request in command.sent.fields] if command.sent is not None else []
+    CONCLUDED.append((command.posting.key, command.state, asked))
     return Decision(moot=command.state)
 
 
+CONCLUDED: list[tuple[str, str, list[str]]] = []
 OUTCOME = UseCase(name="outcome", loads=lambda c, seen: [], decide=decide_outcome)
 
 
@@ -140,6 +145,32 @@ async def test_no_answer_is_looked_up_before_anything_is_sent_again(database: Da
     assert partner.lookups >= 1
 
 
+DRAFT, BOOK = 'draft {"reference": "k1"}', 'book {"number": "D1"}'
+
+
+@pytest.mark.parametrize(
+    ("faults", "concluded"),
+    [
+        ([], [("acknowledged", [DRAFT, BOOK])]),
+        (["after book silence"], [("unknown", [DRAFT, BOOK]), ("acknowledged", [DRAFT, BOOK])]),
+        (["before draft away"], [("acknowledged", [DRAFT, DRAFT, BOOK])]),
+        (["before book no"], [("refused", [DRAFT, BOOK]), ("acknowledged", [DRAFT, BOOK])]),
+    ],
+)
+async def test_an_outcome_knows_what_the_partner_was_asked(
+    database: Database, faults: list[str], concluded: list[tuple[str, list[str]]]
+) -> None:
+    CONCLUDED.clear()
+    partner, is_refused = Partner(faults=list(faults)), "before book no" in faults
+    await plan(database, "k1")
+    async with posting_to(database, partner):
+        if is_refused:
+            await become(database, k1="refused")
+            await run_again(database, lambda tx: poster.release(tx, lane_of("erp"), "order-1"))
+        await become(database, k1="acknowledged")
+    assert [("k1", *each) for each in concluded] == CONCLUDED
+
+
 async def test_what_an_earlier_owner_sent_is_unknown_until_it_is_looked_up(database: Database) -> None:
     partner = Partner(drafts={"k1": "D1"}, bookings=["k1"])
     await plan(database, "k1")
@@ -147,6 +178,7 @@ async def test_what_an_earlier_owner_sent_is_unknown_until_it_is_looked_up(datab
     async with posting_to(database, partner, epoch=2):
         await become(database, k1="acknowledged")
     assert partner.bookings == ["k1"]
+    assert CONCLUDED[-1] == ("k1", "acknowledged", []), "what was asked by a process that died, nobody knows"
 
 
 async def test_a_refused_posting_parks_its_order_and_no_other(database: Database) -> None:

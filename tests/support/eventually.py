@@ -28,3 +28,12 @@ async def eventually(look: Callable[[], T | Awaitable[T]], *, within: float = 15
         if time.monotonic() > deadline:
             raise AssertionError(f"not so within {within} s; last seen: {last!r}")
         await asyncio.sleep(EVERY)
+
+
+def wait_until_nothing(look: Callable[[], list[str]], *, within: float = 15.0) -> None:
+    """The same for what has no loop of its own: waits until nothing is left of what `look` lists."""
+    deadline = time.monotonic() + within
+    while left := look():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so within {within} s; left: {left}")
+        time.sleep(EVERY)

@@ -11,8 +11,9 @@ from isthmus.common.v1.quantity_pb2 import Quantity
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
+from servicekit import foreign
 from servicekit.postings import Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of, record_of
+from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of
 
 UNITS = {"KGM": "kg", "GRM": "g", "LTR": "l", "C62": "pcs", "MTR": "m"}
 FEED = "records"
@@ -50,7 +51,7 @@ class BatchMes(FeedMes):
     async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
         found = await page_of(self.http, "/records", "records", after=position or "0", limit=str(most))
         numbered = [(str(record["seq"]), record) for record in found]
-        return [(record_of(self.connector_id, FEED, at, record, ("seq",)), at) for at, record in numbered]
+        return [(foreign.record_of(self.connector_id, FEED, at, record, ("seq",)), at) for at, record in numbered]
 
     def posting_kinds(self) -> Mapping[str, PostingKind]:
         return {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +11,7 @@ import httpx
 
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
-from servicekit import clock
+from servicekit import foreign
 from servicekit.postings import Away, Found, NoAnswer, Posting, Refused
 from services.edge_bridge.driver import DriverAway
 
@@ -30,19 +29,6 @@ async def page_of(http: httpx.AsyncClient, path: str, name: str, **params: str) 
     except (httpx.HTTPError, ValueError, KeyError) as error:
         raise DriverAway(f"{type(error).__name__}: {error}") from error
     return found
-
-
-def record_of(
-    connector_id: str, feed: str, record_id: str, content: dict[str, Any], of_feed: Collection[str]
-) -> PlantRecord:
-    """A record as the MES said it, lists as JSON text. `of_feed`: fields that belong to the feed, not to the document."""
-    record = PlantRecord(connector_id=connector_id, feed=feed, record_id=record_id)
-    for name, value in content.items():
-        if name not in of_feed:
-            text = json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
-            record.fields.add(name=name, value="" if value is None else text)
-    record.read_time.FromDatetime(clock.now())
-    return record
 
 
 class FeedMes:
@@ -72,6 +58,8 @@ class MesStep:
         self._http = http
 
     async def call(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        if method != "GET":
+            foreign.note(f"{method} {path}", more.get("json"))
         try:
             answer = await self._http.request(method, path, **more)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
-from servicekit import clock
+from servicekit import clock, foreign
 from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
 from services.edge_bridge.driver import DriverAway, Sheet
 from services.edge_bridge.drivers.lims_sheet import BYTES_MOST, Broken, Cells, Unfinished, read_sheet, write_sheet
@@ -104,10 +104,7 @@ class LimsFiles:
         record_id = f"{number}/{code}/{revision}"
         if not all(map(PLAIN_NUMBER.fullmatch, (number, code, revision))):
             record_id = hashlib.sha256("\x1f".join(f"{k}={v}" for k, v in sorted(values.items())).encode()).hexdigest()
-        record = PlantRecord(connector_id=self.connector_id, feed=FEED, record_id=record_id)
-        for name, value in values.items():
-            record.fields.add(name=name, value=value)
-        record.read_time.FromDatetime(clock.now())
+        record = foreign.record_of(self.connector_id, FEED, record_id, values)
         return f"sample:{number if PLAIN_NUMBER.fullmatch(number) else record_id}", record
 
     def _put_done(self, sheet: Sheet) -> None:
@@ -153,6 +150,7 @@ class TakesSample:
         found = await self.find(posting)
         if found is None:
             content = self._request(posting)
+            foreign.note(f"file requests/{file_name(posting)}", content.decode("utf-8-sig"))
             try:
                 await asyncio.to_thread(write_durably, self._folder / "requests" / file_name(posting), content)
             except OSError as error:  # under its name or not at all: what is there is looked for first

@@ -10,8 +10,9 @@ from typing import Any
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
+from servicekit import foreign
 from servicekit.postings import Posting, PostingKind, Refused
-from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of, record_of
+from services.edge_bridge.drivers.http_mes import FeedMes, MaterialStep, MesStep, page_of
 
 UNITS = {"C62": "ST", "KGM": "KG", "GRM": "G", "LTR": "L", "MTR": "M"}
 FEED = "meldungen"
@@ -62,7 +63,7 @@ class RestMes(FeedMes):
     async def booked(self, position: str, most: int) -> Sequence[tuple[PlantRecord, str]]:
         found = await page_of(self.http, "/api/meldungen", "meldungen", nach=position or "0", max=str(most))
         numbered = [(str(report["lfd"]), report) for report in found]
-        return [(record_of(self.connector_id, FEED, at, report, OF_FEED), at) for at, report in numbered]
+        return [(foreign.record_of(self.connector_id, FEED, at, report, OF_FEED), at) for at, report in numbered]
 
     def posting_kinds(self) -> Mapping[str, PostingKind]:
         return {

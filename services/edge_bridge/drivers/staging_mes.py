@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from isthmus.edge.v1.mes_postings_pb2 import TellMaterial
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.production.v1.work_order_pb2 import WorkOrder
-from servicekit import clock
+from servicekit import clock, foreign
 from servicekit.postings import Away, Found, NoAnswer, Posting, PostingKind, Refused
 from services.edge_bridge.driver import DriverAway
 
@@ -94,15 +94,10 @@ class StagingMes:
     def _record(self, connection: sqlite3.Connection, row: sqlite3.Row) -> PlantRecord:
         parts = self._parts(connection, row["ROW_ID"])
         values = {name: "" if row[name] is None else str(row[name]) for name in FIELDS}
-        record = PlantRecord(
-            connector_id=self.connector_id, feed=FEED, record_id=record_id(row["ROW_ID"], values, parts)
-        )
+        number = record_id(row["ROW_ID"], values, parts)
         if values["CANCELS"]:
             values["CANCELS_RECORD"] = self._cancelled(connection, values["CANCELS"])
-        for name, value in {**values, "PARTS": json.dumps(parts)}.items():
-            record.fields.add(name=name, value=value)
-        record.read_time.FromDatetime(clock.now())
-        return record
+        return foreign.record_of(self.connector_id, FEED, number, {**values, "PARTS": parts})
 
     def _parts(self, connection: sqlite3.Connection, row_id: int) -> list[dict[str, str]]:
         sql = "SELECT ITEM, LOT, QTY, UOM FROM CONFIRM_PARTS_OUT WHERE CONFIRM_ROW = ? ORDER BY ROW_ID"
@@ -140,6 +135,11 @@ def record_id(row_id: int, values: Mapping[str, str], parts: Sequence[Mapping[st
     """Row id and content: these tables have no document numbers, and rows have been overwritten before."""
     content = json.dumps([{n: v for n, v in values.items() if n != "TS"}, list(parts)], sort_keys=True)
     return f"{row_id}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def insert(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> None:
+    foreign.note(sql, values)
+    connection.execute(sql, values)
 
 
 class StagingStep:
@@ -191,12 +191,13 @@ class StagingStep:
         day = date(due.year, due.month, due.day).strftime("%d.%m.%Y") if order.HasField("due_date") else ""
         for operation in order.operations:
             values = (key, operation.sequence, operation.description, operation.work_centre_id)
-            connection.execute("INSERT INTO ORDER_OPS_IN VALUES (?, ?, ?, ?)", values)
+            insert(connection, "INSERT INTO ORDER_OPS_IN VALUES (?, ?, ?, ?)", values)
         for number, part in enumerate(order.components, 1):
             parts = (key, number, part.item_id, part.quantity.value, UNITS[part.quantity.unit_code], part.lot_id)
-            connection.execute("INSERT INTO ORDER_PARTS_IN VALUES (?, ?, ?, ?, ?, ?)", parts)
+            insert(connection, "INSERT INTO ORDER_PARTS_IN VALUES (?, ?, ?, ?, ?, ?)", parts)
         planned = order.planned_quantity
-        connection.execute(
+        insert(
+            connection,
             "INSERT INTO ORDERS_IN (EXT_REF, ACTION, EXT_ORDER, ITEM, QTY, UOM, DUE) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key, self._action, order.work_order_id, order.item_id, planned.value, UNITS[planned.unit_code], day),
         )
@@ -227,7 +228,8 @@ class MaterialStep(StagingStep):
         amounts = (told.on_hand, told.available, told.safety_stock, told.reorder_point)
         units = [UNITS[amount.unit_code] for amount in amounts if amount.value]
         values = [amount.value or None for amount in amounts]
-        connection.execute(
+        insert(
+            connection,
             "INSERT INTO MATERIAL_IN (EXT_REF, ITEM, SEQ, ON_HAND, AVAILABLE, SAFETY, REORDER, UOM) VALUES (?,?,?,?,?,?,?,?)",
             (key, told.item_id, told.version, *values, units[0] if units else ""),
         )

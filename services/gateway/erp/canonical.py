@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.inventory_policy_pb2 import InventoryPolicy
@@ -42,6 +43,7 @@ class ErpOrder:
     items: Sequence[Item] = ()
     bill_of_materials: BillOfMaterials | None = None
     routing: Routing | None = None
+    source: PlantRecord | None = None  # as the ERP gave it
 
     def content(self) -> str:
         """Changes whenever something that the plant must know changes."""

@@ -17,6 +17,7 @@ from isthmus.inventory.v1.shipment_pb2 import Shipment
 from isthmus.masterdata.v1.bill_of_materials_pb2 import BillOfMaterials
 from isthmus.masterdata.v1.item_pb2 import Item
 from isthmus.masterdata.v1.routing_pb2 import Routing
+from servicekit import foreign
 from servicekit.domain import DomainError
 from servicekit.postings import Refused
 from services.gateway.erp import tryton_words
@@ -140,7 +141,10 @@ class TrytonReader:
             return ErpOrder(said, state)
         products = sorted({record["product"], *(move["product"] for move in inputs)})
         items = [master.item(number) for number in products]
-        return ErpOrder(said, state, items, master.bill(record["bom"]), master.routing(record["routing"], said.item_id))
+        content = {**record, "inputs": inputs, "works": steps}
+        source = foreign.record_of(f"erp-{self._plant_id}", "production", str(record["id"]), content)
+        routing = master.routing(record["routing"], said.item_id)
+        return ErpOrder(said, state, items, master.bill(record["bom"]), routing, source)
 
     async def _sold(self, records: Iterable[Record]) -> dict[str, Record]:
         """The lines of sales that productions were made for, by their origin. Whose user may read no sales has none."""

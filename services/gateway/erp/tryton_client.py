@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx
 
+from servicekit import foreign
 from servicekit.postings import Away, NoAnswer, Refused
 from services.gateway.erp.canonical import ErpSettings
 from services.gateway.erp.tryton_dialects import SERVER_PATHS, Dialect, dialect_of
 
 GZIP_MAGIC = b"\x1f\x8b"
+READS = ("read", "search_read")
 BODY_MOST = 16 * 1024 * 1024
 
 
@@ -137,6 +139,8 @@ class TrytonClient:
         """Call a model's method with the user's context. Raises Refused, Stale, Away, NoAnswer."""
         if self._dialect is None:
             await self.connect()
+        if method not in READS:
+            foreign.note(f"{model}.{method}", plain_json(arguments))
         session = self._authorization
         status, body = await self._as_user(f"model.{model}.{method}", arguments, context)
         if status == httpx.codes.UNAUTHORIZED:

@@ -1,4 +1,4 @@
-"""A fact as it was told: its content in our words, and beside it the plant's own record that it was made of."""
+"""A fact as it was told: its content in our words, and beside it a foreign system's own, of which it was made or which we sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from services.operations.console.asked import DEADLINE, Asked
 from services.operations.console.exceptions import desk_of, exact, hex_of
 from services.operations.console.words import Shown, at
 
-SOURCE = "sourceRecord"  # of a fact of the edge: what the plant's system said, as it said it
+SOURCE, SENT = (
+    "sourceRecord",
+    "sentRecord",
+)  # what a foreign system said, as it said it; what it was asked, as it was asked
 
 
 def desk_name(asked: Asked, slot: str) -> str:
@@ -30,7 +33,7 @@ async def page(asked: Asked, request: Request) -> Shown:
     slot, sequence = request.path_params["producer_slot"], request.path_params["sequence"]
     wanted = messages.GetToldFactRequest(producer_slot=slot, producer_sequence=sequence)
     told = await desk_of(asked, desk_name(asked, slot) or slot).GetToldFact(wanted, timeout=DEADLINE)
-    content, source = _sides(told.content_json)
+    content, source, sent = _sides(told.content_json)
     return "fact.html", {
         "slot": slot,
         "sequence": sequence,
@@ -39,16 +42,29 @@ async def page(asked: Asked, request: Request) -> Shown:
         "record_time": at(told.record_time),
         "content": content,
         "source": source,
+        "sent": sent,
         "size": len(told.envelope),
         "hex": hex_of(told.envelope),
     }
 
 
-def _sides(content_json: str) -> tuple[str, dict[str, Any] | None]:
-    """Our content without the plant's record, and that."""
+def _sides(content_json: str) -> tuple[str, dict[str, Any] | None, dict[str, Any] | None]:
+    """Our content without foreign records, and those."""
     try:
         content = json.loads(content_json)
     except ValueError:
-        return content_json, None
-    source = content.pop(SOURCE, None)
-    return exact(json.dumps(content)), source
+        return content_json, None, None
+    source, sent = (_readable(content.pop(name, None)) for name in (SOURCE, SENT))
+    return exact(json.dumps(content)), source, sent
+
+
+def _readable(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A foreign record with the values that have parts written one below the other."""
+    if record is None:
+        return None
+    values = [(field.get("name", ""), field.get("value", "")) for field in record.get("fields", [])]
+    fields = []
+    for name, value in values:
+        has_parts = value.startswith(("[", "{"))
+        fields.append({"name": name, "value": exact(value) if has_parts else value, "has_parts": has_parts})
+    return {**record, "fields": fields}

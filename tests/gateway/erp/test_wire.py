@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.local.tryton.plants import SEEDS
+from servicekit import foreign
 from servicekit.postings import Away, Refused
 from services.gateway.erp.tryton_client import Stale, TrytonClient, read_json
 from services.gateway.erp.tryton_dialects import DIALECTS
@@ -44,6 +45,17 @@ async def test_the_release_is_found_by_asking_the_newest_path_first(erp: ErpServ
     assert client.version.startswith(erp.series)
     assert (client.version == erp.series) == (erp.series == "8.0")
     assert client.dialect is DIALECTS[int(erp.series[0])]
+
+
+async def test_what_it_is_asked_is_noted_without_the_users_session_and_context(
+    erp: ErpServer, client: TrytonClient
+) -> None:
+    product = erp.seed["products"][erp.seed["item"]]
+    requests: foreign.Requests = []
+    with foreign.noting(requests):
+        (lot,) = await client.model("stock.lot", "create", [{"number": "NOTED-1", "product": product}])
+        await client.model("stock.lot", "read", [lot], ["number"])
+    assert requests == [("stock.lot.create", f'[[{{"number": "NOTED-1", "product": {product}}}]]')]
 
 
 def test_a_log_in_answers_two_elements_or_three(raw: TrytonUser) -> None:

@@ -56,7 +56,7 @@ class ConfirmationReported(_message.Message):
     def confirmation(self) -> _confirmation_pb2.Confirmation: ...
     @_builtins.property
     def source_record(self) -> _plant_record_pb2.PlantRecord:
-        """What the plant's system said, as it said it; absent where an app confirmed, and for records of more than 16 KiB."""
+        """What the plant's system said, as it said it; absent where an app confirmed."""
 
     def __init__(
         self,
@@ -119,12 +119,17 @@ class WorkOrderAccepted(_message.Message):
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     MES_ORDER_NUMBER_FIELD_NUMBER: _builtins.int
     ACCEPTED_STEP_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     work_order_id: _builtins.str
     mes_order_number: _builtins.str
     """The MES's own number of the order."""
     accepted_step: _builtins.str
     """"release", "change" or "cancel"."""
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """What the MES was asked, as it was asked; absent where this was found by a look after an answer was lost."""
+
     def __init__(
         self,
         *,
@@ -132,10 +137,11 @@ class WorkOrderAccepted(_message.Message):
         work_order_id: _builtins.str = ...,
         mes_order_number: _builtins.str = ...,
         accepted_step: _builtins.str = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_step", b"accepted_step", "mes_order_number", b"mes_order_number", "plant_id", b"plant_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_step", b"accepted_step", "mes_order_number", b"mes_order_number", "plant_id", b"plant_id", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,12 +157,17 @@ class WorkOrderRefused(_message.Message):
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     REFUSED_STEP_FIELD_NUMBER: _builtins.int
     REFUSAL_REASON_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     work_order_id: _builtins.str
     refused_step: _builtins.str
     """"release", "change" or "cancel"."""
     refusal_reason: _builtins.str
     """The MES's own words."""
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of WorkOrderAccepted."""
+
     def __init__(
         self,
         *,
@@ -164,10 +175,11 @@ class WorkOrderRefused(_message.Message):
         work_order_id: _builtins.str = ...,
         refused_step: _builtins.str = ...,
         refusal_reason: _builtins.str = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "refusal_reason", b"refusal_reason", "refused_step", b"refused_step", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "refusal_reason", b"refusal_reason", "refused_step", b"refused_step", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,10 +265,15 @@ class SampleTaken(_message.Message):
     INSPECTION_ID_FIELD_NUMBER: _builtins.int
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     SAMPLE_NUMBER_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     inspection_id: _builtins.str
     work_order_id: _builtins.str
     sample_number: _builtins.str
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of WorkOrderAccepted."""
+
     def __init__(
         self,
         *,
@@ -264,10 +281,11 @@ class SampleTaken(_message.Message):
         inspection_id: _builtins.str = ...,
         work_order_id: _builtins.str = ...,
         sample_number: _builtins.str = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspection_id", b"inspection_id", "plant_id", b"plant_id", "sample_number", b"sample_number", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspection_id", b"inspection_id", "plant_id", b"plant_id", "sample_number", b"sample_number", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -282,20 +300,26 @@ class LabResultReported(_message.Message):
     PLANT_ID_FIELD_NUMBER: _builtins.int
     SAMPLE_NUMBER_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     sample_number: _builtins.str
     @_builtins.property
     def result(self) -> _inspection_pb2.TestResult: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of ConfirmationReported."""
+
     def __init__(
         self,
         *,
         plant_id: _builtins.str = ...,
         sample_number: _builtins.str = ...,
         result: _inspection_pb2.TestResult | None = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "result", b"result", "sample_number", b"sample_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plant_id", b"plant_id", "result", b"result", "sample_number", b"sample_number", "source_record", b"source_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

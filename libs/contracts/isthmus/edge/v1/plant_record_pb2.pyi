@@ -21,7 +21,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class PlantRecord(_message.Message):
-    """A record as the plant's system gave it, before anything was understood. What cannot be understood parks as this."""
+    """A record of a foreign system in its own form, before anything was understood. What a plant's system says and cannot be
+    understood parks as this. With a fact goes the record that it was made of, or what was asked of the system, where that is
+    at most 16 KiB.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,9 +34,9 @@ class PlantRecord(_message.Message):
     FIELDS_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
     connector_id: _builtins.str
-    """Connector that read it, e.g. "mes-brno"."""
+    """Connector that read it, e.g. "mes-brno"; of an ERP or partner its id, e.g. "erp-aachen", "wms"."""
     feed: _builtins.str
-    """Feed or table, e.g. "reports", "CONFIRM_OUT"."""
+    """Feed or table, e.g. "reports", "CONFIRM_OUT", "production"; "asked" for what was asked of it, a field a request."""
     record_id: _builtins.str
     """The source's own id of the record."""
     @_builtins.property

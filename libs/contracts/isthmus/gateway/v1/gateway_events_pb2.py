@@ -24,27 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
+from isthmus.edge.v1 import plant_record_pb2 as isthmus_dot_edge_dot_v1_dot_plant__record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'isthmus/gateway/v1/gateway_events.proto\x12\x12isthmus.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\"\xa9\x01\n\x0f\x45rpOrderNoticed\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x65rp_release\x18\x06 \x01(\t\"~\n\x0f\x45rpOrderDelayed\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65lay_reason\x18\x04 \x01(\t\x12\x12\n\ndelay_text\x18\x05 \x01(\t\"\xc8\x01\n\x13PostingAcknowledged\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x16\n\x0e\x66oreign_number\x18\x06 \x01(\t\x12\x32\n\x07\x66igures\x18\x07 \x03(\x0b\x32!.isthmus.gateway.v1.PostingFigure\"\xa5\x01\n\x0ePostingRefused\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x16\n\x0erefusal_reason\x18\x06 \x01(\t\x12\x14\n\x0crefusal_text\x18\x07 \x01(\t\"w\n\x0ePostingUnknown\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\",\n\rPostingFigure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x8d\x02\n\x16MasterDataSynchronised\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x12\n\npartner_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clisted_count\x18\x05 \x01(\x03\x12\x15\n\rchanged_count\x18\x06 \x01(\x03\x12\x15\n\rretired_count\x18\x07 \x01(\x03\x12\x15\n\rrefused_count\x18\x08 \x01(\x03\x12\x14\n\x0c\x66\x61ulty_count\x18\t \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'isthmus/gateway/v1/gateway_events.proto\x12\x12isthmus.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a isthmus/common/v1/quantity.proto\x1a\"isthmus/edge/v1/plant_record.proto\"\xde\x01\n\x0f\x45rpOrderNoticed\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x65rp_release\x18\x06 \x01(\t\x12\x33\n\rsource_record\x18\x07 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"~\n\x0f\x45rpOrderDelayed\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x18\n\x10\x65rp_order_number\x18\x03 \x01(\t\x12\x14\n\x0c\x64\x65lay_reason\x18\x04 \x01(\t\x12\x12\n\ndelay_text\x18\x05 \x01(\t\"\xfb\x01\n\x13PostingAcknowledged\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x16\n\x0e\x66oreign_number\x18\x06 \x01(\t\x12\x32\n\x07\x66igures\x18\x07 \x03(\x0b\x32!.isthmus.gateway.v1.PostingFigure\x12\x31\n\x0bsent_record\x18\x08 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"\xd8\x01\n\x0ePostingRefused\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x16\n\x0erefusal_reason\x18\x06 \x01(\t\x12\x14\n\x0crefusal_text\x18\x07 \x01(\t\x12\x31\n\x0bsent_record\x18\x08 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"\xaa\x01\n\x0ePostingUnknown\x12\x12\n\nposting_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x12\n\npartner_id\x18\x03 \x01(\t\x12\x14\n\x0cposting_kind\x18\x04 \x01(\t\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x31\n\x0bsent_record\x18\x06 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\",\n\rPostingFigure\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x8d\x02\n\x16MasterDataSynchronised\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x12\n\npartner_id\x18\x02 \x01(\t\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0clisted_count\x18\x05 \x01(\x03\x12\x15\n\rchanged_count\x18\x06 \x01(\x03\x12\x15\n\rretired_count\x18\x07 \x01(\x03\x12\x15\n\rrefused_count\x18\x08 \x01(\x03\x12\x14\n\x0c\x66\x61ulty_count\x18\t \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.gateway.v1.gateway_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERPORDERNOTICED']._serialized_start=131
-  _globals['_ERPORDERNOTICED']._serialized_end=300
-  _globals['_ERPORDERDELAYED']._serialized_start=302
-  _globals['_ERPORDERDELAYED']._serialized_end=428
-  _globals['_POSTINGACKNOWLEDGED']._serialized_start=431
-  _globals['_POSTINGACKNOWLEDGED']._serialized_end=631
-  _globals['_POSTINGREFUSED']._serialized_start=634
-  _globals['_POSTINGREFUSED']._serialized_end=799
-  _globals['_POSTINGUNKNOWN']._serialized_start=801
-  _globals['_POSTINGUNKNOWN']._serialized_end=920
-  _globals['_POSTINGFIGURE']._serialized_start=922
-  _globals['_POSTINGFIGURE']._serialized_end=966
-  _globals['_MASTERDATASYNCHRONISED']._serialized_start=969
-  _globals['_MASTERDATASYNCHRONISED']._serialized_end=1238
+  _globals['_ERPORDERNOTICED']._serialized_start=167
+  _globals['_ERPORDERNOTICED']._serialized_end=389
+  _globals['_ERPORDERDELAYED']._serialized_start=391
+  _globals['_ERPORDERDELAYED']._serialized_end=517
+  _globals['_POSTINGACKNOWLEDGED']._serialized_start=520
+  _globals['_POSTINGACKNOWLEDGED']._serialized_end=771
+  _globals['_POSTINGREFUSED']._serialized_start=774
+  _globals['_POSTINGREFUSED']._serialized_end=990
+  _globals['_POSTINGUNKNOWN']._serialized_start=993
+  _globals['_POSTINGUNKNOWN']._serialized_end=1163
+  _globals['_POSTINGFIGURE']._serialized_start=1165
+  _globals['_POSTINGFIGURE']._serialized_end=1209
+  _globals['_MASTERDATASYNCHRONISED']._serialized_start=1212
+  _globals['_MASTERDATASYNCHRONISED']._serialized_end=1481
 # @@protoc_insertion_point(module_scope)

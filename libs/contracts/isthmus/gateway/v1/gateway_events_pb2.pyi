@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.edge.v1 import plant_record_pb2 as _plant_record_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -32,6 +33,7 @@ class ErpOrderNoticed(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     ERP_RELEASE_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     work_order_id: _builtins.str
     erp_order_number: _builtins.str
@@ -40,6 +42,10 @@ class ErpOrderNoticed(_message.Message):
     """ERP family and release, e.g. "tryton 6.0"."""
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """The order as the ERP gave it, with what it consumes and its operations."""
+
     def __init__(
         self,
         *,
@@ -49,10 +55,11 @@ class ErpOrderNoticed(_message.Message):
         item_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
         erp_release: _builtins.str = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_order_number", b"erp_order_number", "erp_release", b"erp_release", "item_id", b"item_id", "plant_id", b"plant_id", "quantity", b"quantity", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_order_number", b"erp_order_number", "erp_release", b"erp_release", "item_id", b"item_id", "plant_id", b"plant_id", "quantity", b"quantity", "source_record", b"source_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +114,7 @@ class PostingAcknowledged(_message.Message):
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     FOREIGN_NUMBER_FIELD_NUMBER: _builtins.int
     FIGURES_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     posting_id: _builtins.str
     plant_id: _builtins.str
     partner_id: _builtins.str
@@ -118,6 +126,10 @@ class PostingAcknowledged(_message.Message):
     """The partner's own number of the document."""
     @_builtins.property
     def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___PostingFigure]: ...
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """What the partner was asked, as it was asked; absent where this was found by a look after an answer was lost."""
+
     def __init__(
         self,
         *,
@@ -128,10 +140,11 @@ class PostingAcknowledged(_message.Message):
         work_order_id: _builtins.str = ...,
         foreign_number: _builtins.str = ...,
         figures: _abc.Iterable[Global___PostingFigure] | None = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "foreign_number", b"foreign_number", "partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["figures", b"figures", "foreign_number", b"foreign_number", "partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,6 +163,7 @@ class PostingRefused(_message.Message):
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
     REFUSAL_REASON_FIELD_NUMBER: _builtins.int
     REFUSAL_TEXT_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     posting_id: _builtins.str
     plant_id: _builtins.str
     partner_id: _builtins.str
@@ -158,6 +172,10 @@ class PostingRefused(_message.Message):
     refusal_reason: _builtins.str
     refusal_text: _builtins.str
     """The partner's own words."""
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of PostingAcknowledged."""
+
     def __init__(
         self,
         *,
@@ -168,10 +186,11 @@ class PostingRefused(_message.Message):
         work_order_id: _builtins.str = ...,
         refusal_reason: _builtins.str = ...,
         refusal_text: _builtins.str = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "refusal_reason", b"refusal_reason", "refusal_text", b"refusal_text", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "refusal_reason", b"refusal_reason", "refusal_text", b"refusal_text", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,11 +207,16 @@ class PostingUnknown(_message.Message):
     PARTNER_ID_FIELD_NUMBER: _builtins.int
     POSTING_KIND_FIELD_NUMBER: _builtins.int
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SENT_RECORD_FIELD_NUMBER: _builtins.int
     posting_id: _builtins.str
     plant_id: _builtins.str
     partner_id: _builtins.str
     posting_kind: _builtins.str
     work_order_id: _builtins.str
+    @_builtins.property
+    def sent_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of PostingAcknowledged."""
+
     def __init__(
         self,
         *,
@@ -201,10 +225,11 @@ class PostingUnknown(_message.Message):
         partner_id: _builtins.str = ...,
         posting_kind: _builtins.str = ...,
         work_order_id: _builtins.str = ...,
+        sent_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_record", b"sent_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner_id", b"partner_id", "plant_id", b"plant_id", "posting_id", b"posting_id", "posting_kind", b"posting_kind", "sent_record", b"sent_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from isthmus.common.v1 import quantity_pb2 as isthmus_dot_common_dot_v1_dot_quantity__pb2
+from isthmus.edge.v1 import plant_record_pb2 as isthmus_dot_edge_dot_v1_dot_plant__record__pb2
 from isthmus.inventory.v1 import availability_pb2 as isthmus_dot_inventory_dot_v1_dot_availability__pb2
 from isthmus.inventory.v1 import hold_pb2 as isthmus_dot_inventory_dot_v1_dot_hold__pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as isthmus_dot_inventory_dot_v1_dot_inventory__transaction__pb2
@@ -30,39 +31,39 @@ from isthmus.inventory.v1 import shipment_pb2 as isthmus_dot_inventory_dot_v1_do
 from isthmus.inventory.v1 import stock_pb2 as isthmus_dot_inventory_dot_v1_dot_stock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+isthmus/inventory/v1/inventory_events.proto\x12\x14isthmus.inventory.v1\x1a isthmus/common/v1/quantity.proto\x1a\'isthmus/inventory/v1/availability.proto\x1a\x1fisthmus/inventory/v1/hold.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a isthmus/inventory/v1/stock.proto\"~\n\x0eInventoryMoved\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12@\n\x0ctransactions\x18\x03 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\"\x9c\x01\n\x0cOutputStored\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x64ocument_id\x18\x06 \x01(\t\"\x88\x01\n\rGoodsReceived\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\"\xba\x01\n\rOutputShipped\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x13\n\x0bshipment_id\x18\x03 \x01(\t\x12\x1b\n\x13\x65rp_delivery_number\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x0e\n\x06lot_id\x18\x06 \x01(\t\x12-\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\"C\n\x0fShipmentAdvised\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"]\n\x11ShipmentConfirmed\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x16\n\x0ework_order_ids\x18\x02 \x03(\t\"`\n\x07LotHeld\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12+\n\x06stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\"z\n\x0bLotReleased\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12+\n\x06stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x14\n\x0cis_available\x18\x03 \x01(\x08\"I\n\x11\x41llocationChanged\x12\x34\n\nallocation\x18\x01 \x01(\x0b\x32 .isthmus.inventory.v1.Allocation\"h\n\x1bMaterialAvailabilityChanged\x12I\n\x15material_availability\x18\x01 \x01(\x0b\x32*.isthmus.inventory.v1.MaterialAvailability\"\xae\x01\n\x0cRecallRaised\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x30\n\x0bheld_stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x42\n\x12recalled_shipments\x18\x03 \x03(\x0b\x32&.isthmus.inventory.v1.RecalledShipment\"t\n\x0eHeldLotShipped\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x38\n\x08shipment\x18\x02 \x01(\x0b\x32&.isthmus.inventory.v1.RecalledShipment\"\xcd\x01\n\rStockAdjusted\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x0e\n\x06lot_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\x12-\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x61\x64justment_reason\x18\x08 \x01(\t\"\xeb\x01\n\x10StockTransferred\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x0e\n\x06lot_id\x18\x05 \x01(\t\x12\x18\n\x10\x66rom_location_id\x18\x06 \x01(\t\x12\x16\n\x0eto_location_id\x18\x07 \x01(\t\x12-\n\x08quantity\x18\x08 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x17\n\x0ftransfer_reason\x18\t \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+isthmus/inventory/v1/inventory_events.proto\x12\x14isthmus.inventory.v1\x1a isthmus/common/v1/quantity.proto\x1a\"isthmus/edge/v1/plant_record.proto\x1a\'isthmus/inventory/v1/availability.proto\x1a\x1fisthmus/inventory/v1/hold.proto\x1a\x30isthmus/inventory/v1/inventory_transaction.proto\x1a#isthmus/inventory/v1/shipment.proto\x1a isthmus/inventory/v1/stock.proto\"~\n\x0eInventoryMoved\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12@\n\x0ctransactions\x18\x03 \x03(\x0b\x32*.isthmus.inventory.v1.InventoryTransaction\"\x9c\x01\n\x0cOutputStored\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x0f\n\x07item_id\x18\x03 \x01(\t\x12\x0e\n\x06lot_id\x18\x04 \x01(\t\x12-\n\x08quantity\x18\x05 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x13\n\x0b\x64ocument_id\x18\x06 \x01(\t\"\xbd\x01\n\rGoodsReceived\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12\x0e\n\x06lot_id\x18\x03 \x01(\t\x12-\n\x08quantity\x18\x04 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x15\n\rwork_order_id\x18\x05 \x01(\t\x12\x33\n\rsource_record\x18\x06 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"\xef\x01\n\rOutputShipped\x12\x10\n\x08plant_id\x18\x01 \x01(\t\x12\x15\n\rwork_order_id\x18\x02 \x01(\t\x12\x13\n\x0bshipment_id\x18\x03 \x01(\t\x12\x1b\n\x13\x65rp_delivery_number\x18\x04 \x01(\t\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x0e\n\x06lot_id\x18\x06 \x01(\t\x12-\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x33\n\rsource_record\x18\x08 \x01(\x0b\x32\x1c.isthmus.edge.v1.PlantRecord\"C\n\x0fShipmentAdvised\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\"]\n\x11ShipmentConfirmed\x12\x30\n\x08shipment\x18\x01 \x01(\x0b\x32\x1e.isthmus.inventory.v1.Shipment\x12\x16\n\x0ework_order_ids\x18\x02 \x03(\t\"`\n\x07LotHeld\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12+\n\x06stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\"z\n\x0bLotReleased\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12+\n\x06stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x14\n\x0cis_available\x18\x03 \x01(\x08\"I\n\x11\x41llocationChanged\x12\x34\n\nallocation\x18\x01 \x01(\x0b\x32 .isthmus.inventory.v1.Allocation\"h\n\x1bMaterialAvailabilityChanged\x12I\n\x15material_availability\x18\x01 \x01(\x0b\x32*.isthmus.inventory.v1.MaterialAvailability\"\xae\x01\n\x0cRecallRaised\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x30\n\x0bheld_stocks\x18\x02 \x03(\x0b\x32\x1b.isthmus.inventory.v1.Stock\x12\x42\n\x12recalled_shipments\x18\x03 \x03(\x0b\x32&.isthmus.inventory.v1.RecalledShipment\"t\n\x0eHeldLotShipped\x12(\n\x04hold\x18\x01 \x01(\x0b\x32\x1a.isthmus.inventory.v1.Hold\x12\x38\n\x08shipment\x18\x02 \x01(\x0b\x32&.isthmus.inventory.v1.RecalledShipment\"\xcd\x01\n\rStockAdjusted\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x0e\n\x06lot_id\x18\x05 \x01(\t\x12\x13\n\x0blocation_id\x18\x06 \x01(\t\x12-\n\x08quantity\x18\x07 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x19\n\x11\x61\x64justment_reason\x18\x08 \x01(\t\"\xeb\x01\n\x10StockTransferred\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x10\n\x08plant_id\x18\x02 \x01(\t\x12\x15\n\rwork_order_id\x18\x03 \x01(\t\x12\x0f\n\x07item_id\x18\x04 \x01(\t\x12\x0e\n\x06lot_id\x18\x05 \x01(\t\x12\x18\n\x10\x66rom_location_id\x18\x06 \x01(\t\x12\x16\n\x0eto_location_id\x18\x07 \x01(\t\x12-\n\x08quantity\x18\x08 \x01(\x0b\x32\x1b.isthmus.common.v1.Quantity\x12\x17\n\x0ftransfer_reason\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'isthmus.inventory.v1.inventory_events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVENTORYMOVED']._serialized_start=298
-  _globals['_INVENTORYMOVED']._serialized_end=424
-  _globals['_OUTPUTSTORED']._serialized_start=427
-  _globals['_OUTPUTSTORED']._serialized_end=583
-  _globals['_GOODSRECEIVED']._serialized_start=586
-  _globals['_GOODSRECEIVED']._serialized_end=722
-  _globals['_OUTPUTSHIPPED']._serialized_start=725
-  _globals['_OUTPUTSHIPPED']._serialized_end=911
-  _globals['_SHIPMENTADVISED']._serialized_start=913
-  _globals['_SHIPMENTADVISED']._serialized_end=980
-  _globals['_SHIPMENTCONFIRMED']._serialized_start=982
-  _globals['_SHIPMENTCONFIRMED']._serialized_end=1075
-  _globals['_LOTHELD']._serialized_start=1077
-  _globals['_LOTHELD']._serialized_end=1173
-  _globals['_LOTRELEASED']._serialized_start=1175
-  _globals['_LOTRELEASED']._serialized_end=1297
-  _globals['_ALLOCATIONCHANGED']._serialized_start=1299
-  _globals['_ALLOCATIONCHANGED']._serialized_end=1372
-  _globals['_MATERIALAVAILABILITYCHANGED']._serialized_start=1374
-  _globals['_MATERIALAVAILABILITYCHANGED']._serialized_end=1478
-  _globals['_RECALLRAISED']._serialized_start=1481
-  _globals['_RECALLRAISED']._serialized_end=1655
-  _globals['_HELDLOTSHIPPED']._serialized_start=1657
-  _globals['_HELDLOTSHIPPED']._serialized_end=1773
-  _globals['_STOCKADJUSTED']._serialized_start=1776
-  _globals['_STOCKADJUSTED']._serialized_end=1981
-  _globals['_STOCKTRANSFERRED']._serialized_start=1984
-  _globals['_STOCKTRANSFERRED']._serialized_end=2219
+  _globals['_INVENTORYMOVED']._serialized_start=334
+  _globals['_INVENTORYMOVED']._serialized_end=460
+  _globals['_OUTPUTSTORED']._serialized_start=463
+  _globals['_OUTPUTSTORED']._serialized_end=619
+  _globals['_GOODSRECEIVED']._serialized_start=622
+  _globals['_GOODSRECEIVED']._serialized_end=811
+  _globals['_OUTPUTSHIPPED']._serialized_start=814
+  _globals['_OUTPUTSHIPPED']._serialized_end=1053
+  _globals['_SHIPMENTADVISED']._serialized_start=1055
+  _globals['_SHIPMENTADVISED']._serialized_end=1122
+  _globals['_SHIPMENTCONFIRMED']._serialized_start=1124
+  _globals['_SHIPMENTCONFIRMED']._serialized_end=1217
+  _globals['_LOTHELD']._serialized_start=1219
+  _globals['_LOTHELD']._serialized_end=1315
+  _globals['_LOTRELEASED']._serialized_start=1317
+  _globals['_LOTRELEASED']._serialized_end=1439
+  _globals['_ALLOCATIONCHANGED']._serialized_start=1441
+  _globals['_ALLOCATIONCHANGED']._serialized_end=1514
+  _globals['_MATERIALAVAILABILITYCHANGED']._serialized_start=1516
+  _globals['_MATERIALAVAILABILITYCHANGED']._serialized_end=1620
+  _globals['_RECALLRAISED']._serialized_start=1623
+  _globals['_RECALLRAISED']._serialized_end=1797
+  _globals['_HELDLOTSHIPPED']._serialized_start=1799
+  _globals['_HELDLOTSHIPPED']._serialized_end=1915
+  _globals['_STOCKADJUSTED']._serialized_start=1918
+  _globals['_STOCKADJUSTED']._serialized_end=2123
+  _globals['_STOCKTRANSFERRED']._serialized_start=2126
+  _globals['_STOCKTRANSFERRED']._serialized_end=2361
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.edge.v1 import plant_record_pb2 as _plant_record_pb2
 from isthmus.inventory.v1 import availability_pb2 as _availability_pb2
 from isthmus.inventory.v1 import hold_pb2 as _hold_pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as _inventory_transaction_pb2
@@ -101,12 +102,17 @@ class GoodsReceived(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     WORK_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     item_id: _builtins.str
     lot_id: _builtins.str
     work_order_id: _builtins.str
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """What the warehouse's system said, as it said it."""
+
     def __init__(
         self,
         *,
@@ -115,10 +121,11 @@ class GoodsReceived(_message.Message):
         lot_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
         work_order_id: _builtins.str = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "source_record", b"source_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,6 +144,7 @@ class OutputShipped(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     LOT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     work_order_id: _builtins.str
     shipment_id: _builtins.str
@@ -145,6 +153,10 @@ class OutputShipped(_message.Message):
     lot_id: _builtins.str
     @_builtins.property
     def quantity(self) -> _quantity_pb2.Quantity: ...
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of GoodsReceived."""
+
     def __init__(
         self,
         *,
@@ -155,10 +167,11 @@ class OutputShipped(_message.Message):
         item_id: _builtins.str = ...,
         lot_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_delivery_number", b"erp_delivery_number", "item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "shipment_id", b"shipment_id", "work_order_id", b"work_order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erp_delivery_number", b"erp_delivery_number", "item_id", b"item_id", "lot_id", b"lot_id", "plant_id", b"plant_id", "quantity", b"quantity", "shipment_id", b"shipment_id", "source_record", b"source_record", "work_order_id", b"work_order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from isthmus.common.v1 import business_key_pb2 as _business_key_pb2
 from isthmus.common.v1 import quantity_pb2 as _quantity_pb2
+from isthmus.edge.v1 import plant_record_pb2 as _plant_record_pb2
 from isthmus.inventory.v1 import availability_pb2 as _availability_pb2
 from isthmus.inventory.v1 import hold_pb2 as _hold_pb2
 from isthmus.inventory.v1 import inventory_transaction_pb2 as _inventory_transaction_pb2
@@ -101,6 +102,7 @@ class ConfirmReceiptRequest(_message.Message):
     LOT_ID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     plant_id: _builtins.str
     item_id: _builtins.str
     lot_id: _builtins.str
@@ -114,6 +116,10 @@ class ConfirmReceiptRequest(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the warehouse took it in. At most 5 minutes ahead of our clock."""
 
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """What the warehouse's system said, as it said it: goes with the fact, and is no part of what is claimed."""
+
     def __init__(
         self,
         *,
@@ -123,10 +129,11 @@ class ConfirmReceiptRequest(_message.Message):
         lot_id: _builtins.str = ...,
         quantity: _quantity_pb2.Quantity | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "quantity", b"quantity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "quantity", b"quantity", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "item_id", b"item_id", "lot_id", b"lot_id", "occur_time", b"occur_time", "plant_id", b"plant_id", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "item_id", b"item_id", "lot_id", b"lot_id", "occur_time", b"occur_time", "plant_id", b"plant_id", "quantity", b"quantity", "source_record", b"source_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -220,6 +227,7 @@ class ConfirmShipmentRequest(_message.Message):
     SHIPMENT_ID_FIELD_NUMBER: _builtins.int
     SHIPPED_LOTS_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    SOURCE_RECORD_FIELD_NUMBER: _builtins.int
     shipment_id: _builtins.str
     @_builtins.property
     def business_key(self) -> _business_key_pb2.BusinessKey: ...
@@ -229,6 +237,10 @@ class ConfirmShipmentRequest(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it left. At most 5 minutes ahead of our clock."""
 
+    @_builtins.property
+    def source_record(self) -> _plant_record_pb2.PlantRecord:
+        """As of ConfirmReceiptRequest."""
+
     def __init__(
         self,
         *,
@@ -236,10 +248,11 @@ class ConfirmShipmentRequest(_message.Message):
         shipment_id: _builtins.str = ...,
         shipped_lots: _abc.Iterable[_shipment_pb2.ShippedLot] | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
+        source_record: _plant_record_pb2.PlantRecord | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "source_record", b"source_record"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "shipment_id", b"shipment_id", "shipped_lots", b"shipped_lots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_key", b"business_key", "occur_time", b"occur_time", "shipment_id", b"shipment_id", "shipped_lots", b"shipped_lots", "source_record", b"source_record"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

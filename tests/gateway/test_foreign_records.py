@@ -1,0 +1,62 @@
+"""What partners say and are asked goes with our facts in their own form; no secret does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt
+from servicekit import foreign
+from servicekit.clock import now
+from servicekit.postings import Posting, PostingOutcome
+from services.gateway import wire, wms
+
+POSTING = Posting("p-1", "aachen", "wms", "announce_receipt", "aachen-1", "aachen-1/1", AnnounceReceipt())
+SENT = foreign.asked_of("wms", "aachen-1/1", [("POST /v2/inbound-notices", "{}")])
+RECEIVED = {"clientReference": "r-1", "site": "aachen", "sku": "PUMP-100", "lot": "P-1", "quantity": "2", "uom": "EA"}
+SHIPPED = {
+    "clientReference": "s-1",
+    "lines": [{"sku": "PUMP-100", "uom": "EA"}],
+    "picks": [{"sku": "PUMP-100", "lot": "P-1", "quantity": "2"}],
+}
+
+
+@pytest.mark.parametrize("state", ["acknowledged", "refused", "unknown"])
+def test_every_end_of_a_posting_tells_what_was_asked(state: str) -> None:
+    fact = wire.posting_fact(PostingOutcome(POSTING, state, "7", {}, "WMS_REFUSED", "no", SENT), now())
+    assert fact.sent_record == SENT
+
+
+def test_what_was_asked_before_this_process_began_is_not_made_up() -> None:
+    fact = wire.posting_fact(PostingOutcome(POSTING, "acknowledged", "7", {}, "", ""), now())
+    assert not fact.HasField("sent_record")
+
+
+@pytest.mark.parametrize(("kind", "data"), [("inbound.received", RECEIVED), ("outbound.shipped", SHIPPED)])
+def test_a_webhook_goes_with_what_it_asks_of_inventory(kind: str, data: dict[str, Any]) -> None:
+    said = {"type": kind, "timestamp": "2026-11-27T09:00:00+00:00", "data": data}
+    request = wms.read_webhook(json.dumps(said).encode())
+    assert request is not None
+    source = request.source_record
+    assert (source.connector_id, source.feed, source.record_id) == ("wms", kind, data["clientReference"])
+    assert {field.name: field.value for field in source.fields} == {
+        name: foreign.text_of(value) for name, value in data.items()
+    }
+
+
+@pytest.mark.connected
+async def test_what_a_partner_is_asked_is_noted_without_the_key_that_lets_us_in(url: str) -> None:
+    requests: foreign.Requests = []
+    said = AnnounceReceipt(plant_id="aachen", item_id="PUMP-100", lot_id="P-1")
+    said.quantity.value, said.quantity.unit_code = "2", "C62"
+    posting = Posting("p-1", "aachen", "wms", "announce_receipt", "aachen-1", "aachen-1/1", said)
+    step = wms.posting_kinds(url, "secret")["announce_receipt"]
+    with foreign.noting(requests):
+        await step.book(posting, "")
+        await step.read(posting, "")
+    ((request, content),) = requests
+    assert request == "POST /v2/inbound-notices", "a question changes nothing, and is not shown"
+    assert json.loads(content)["lot"] == "P-1"
+    assert "secret" not in content
