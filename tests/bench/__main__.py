@@ -8,6 +8,7 @@ Parts, chosen by PARTS=a,b (about ten minutes without it: reader,rpc):
   growth    documents with a million known keys; 4 minutes
   control   questions to operations with 200,000 orders in its store, and the facts a second that it hears; 10 minutes
   memory    resident memory over a million facts; 6 minutes
+  replicas  one, two and four replicas of production and inventory on PostgreSQL; 4 minutes
   edge      an OPC UA line's changes to facts on record, and the drain of an outage; 3 minutes
 Writes var/bench/report.json. Exit code 1 when a goal is not met, so that nobody takes a slow day for a good one.
 """
@@ -25,7 +26,7 @@ from typing import Any
 from rich.console import Console
 
 from deploy.local.report import Report
-from tests.bench import control_room, edge, growth, handler, latency, pipeline, rpc
+from tests.bench import control_room, edge, growth, handler, latency, pipeline, replicas, rpc
 
 Say = Callable[[str], None]
 Measure = Callable[..., None]
@@ -36,7 +37,7 @@ ON_BOTH: dict[str, Measure] = {
     "growth": growth.measure,
     "control": control_room.measure,
 }
-ONCE: dict[str, Measure] = {"memory": growth.memory, "edge": edge.measure}
+ONCE: dict[str, Measure] = {"memory": growth.memory, "edge": edge.measure, "replicas": replicas.measure}
 PARTS = ("reader", *ON_BOTH, *ONCE)
 DEFAULT = "reader,rpc"
 

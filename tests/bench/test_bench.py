@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy.local.report import Report
-from tests.bench import control_room, handler, latency, pipeline, rpc, work
+from tests.bench import control_room, handler, latency, pipeline, replicas, rpc, work
 from tests.bench.orders import booked, echo, production
 from tests.support.broker import Broker
+from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.connected
 
@@ -64,3 +65,7 @@ def test_operations_answers_from_a_store_that_was_filled_and_hears_every_fact(
     report = Report()
     control_room.measure(kind, 1, tmp_path, report, print, orders=1500)
     assert len(report.checks) == 16
+
+
+def test_replicas_book_every_call_once(postgres: Postgres, tmp_path: Path) -> None:
+    assert replicas.once(2, 200, tmp_path, postgres.fresh)["booked"] > 0
