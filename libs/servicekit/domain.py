@@ -150,6 +150,12 @@ class BusinessKey:
         parts = [self.source_system, self.document_type, self.document_number]
         return "/".join([*parts, self.line] if self.line else parts)
 
+    @property
+    def id(self) -> str:
+        """The same with "/" in a part as %2F, so that no two keys have one id: number "7/1" is not line "1" of number "7"."""
+        parts = (self.source_system, self.document_type, self.document_number, self.line)
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts if part)
+
 
 PLANT_ID = re.compile(r"[a-z0-9-]{1,32}")
 GROUP = "group"  # the plant id of facts that belong to no plant

@@ -44,6 +44,11 @@ class ServiceSettings(BaseSettings):
         wrong = [plant for plant in value if not PLANT_ID.fullmatch(plant)]
         if wrong or not value:
             raise ValueError(f"plant ids are [a-z0-9-]{{1,32}}, not {wrong}")
+        alike = [f"{one} and {other}" for one in value for other in value if other.startswith(f"{one}-")]
+        if alike:
+            raise ValueError(
+                f"{', '.join(alike)}: orders of the two could bear one id, <plant>-<number>; rename a plant"
+            )
         return value
 
 

@@ -168,7 +168,7 @@ def decide_receipt(seen: Seen, command: wire.ConfirmReceipt, now: datetime) -> D
         held_text = str(held.quantity) if held is not None else "nothing"
         raise ReceiptExceedsStock(lot_id=command.lot_id, held=held_text, received=command.quantity)
     there = STOCKS.key(command.plant_id, command.item_id, command.lot_id, WAREHOUSE)
-    document = f"receipt/{command.business_key}"
+    document = f"receipt/{command.business_key.id}"
     lines = [
         ledger_line(
             document, number, key.values, Movement.TRANSFER, quantity, command.occur_time, now, lot.work_order_id

@@ -173,7 +173,7 @@ class AdjustStock:
 
     @property
     def document_id(self) -> str:
-        return f"adjustment/{self.business_key}"
+        return f"adjustment/{self.business_key.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class TransferStock:
 
     @property
     def document_id(self) -> str:
-        return f"transfer/{self.business_key}"
+        return f"transfer/{self.business_key.id}"
 
 
 @dataclass(frozen=True, slots=True)

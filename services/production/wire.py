@@ -172,7 +172,7 @@ class CompareCounts:
 
 def confirmation_id(key: BusinessKey) -> str:
     """A confirmation is named by its document."""
-    return hashlib.sha256(f"{key}".encode()).hexdigest()[:32]
+    return hashlib.sha256(key.id.encode()).hexdigest()[:32]
 
 
 def work_order_id(plant_id: str, erp_order_number: str) -> str:

@@ -191,6 +191,12 @@ def test_the_last_confirmation_completes_the_order_with_its_totals() -> None:
     assert [(line.operation_sequence, line.labour.value) for line in totals.totals.labours] == [(20, "60")]
 
 
+def test_a_line_of_a_document_is_no_other_document_with_a_stroke_in_its_number() -> None:
+    """Else the second of them would overwrite the first one's confirmation."""
+    of_line, of_number = BusinessKey("mes", "confirmation", "7", "1"), BusinessKey("mes", "confirmation", "7/1")
+    assert wire.confirmation_id(of_line) != wire.confirmation_id(of_number)
+
+
 def test_reversing_takes_the_same_amounts_back_and_reopens() -> None:
     done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
     order = a_work_order(state=State.COMPLETED, good=pieces("5"))

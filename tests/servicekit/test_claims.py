@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from servicekit.claims import content
-from servicekit.domain import Quantity
+from servicekit.domain import BusinessKey, Quantity
 from servicekit.use_case import Fingerprint
 
 
@@ -108,3 +108,14 @@ def test_the_text_of_a_document_does_not_change() -> None:
         '"parts":[{"item_id":"a"},{"item_id":"b","quantity":{"unit_code":"C62","value":"2"}}],'
         '"quantity":{"unit_code":"KGM","value":"0.25"},"took":"90"}'
     )
+
+
+KEYS = [
+    BusinessKey("mes", "confirmation", number, line)
+    for number, line in [("7", ""), ("7/1", ""), ("7", "1"), ("7%2F1", ""), ("7/1/2", ""), ("7/1", "2"), ("7", "1/2")]
+]
+
+
+def test_no_two_documents_have_one_id() -> None:
+    assert len({key.id for key in KEYS}) == len(KEYS)
+    assert KEYS[0].id == str(KEYS[0]) == "mes/confirmation/7", "what is unambiguous stays as it is written"

@@ -64,3 +64,18 @@ def test_a_plant_catches_up_at_the_rate_that_the_settings_tell(monkeypatch: pyte
     assert load(ServiceSettings).catch_up_rate == 20_000
     monkeypatch.setenv("CATCH_UP_RATE", "500")
     assert load(ServiceSettings).catch_up_rate == 500
+
+
+@pytest.mark.parametrize(("plants", "is_refused"), [("aachen,aachen-2", True), ("aachen-1,aachen-2", False)])
+def test_plants_whose_orders_could_bear_one_id_are_refused(
+    plants: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Order 2-17 of aachen, and order 17 of aachen-2."""
+    monkeypatch.setenv("PLANTS", plants)
+    if not is_refused:
+        assert load(ServiceSettings).plants == tuple(plants.split(","))
+        return
+    with pytest.raises(SystemExit):
+        load(ServiceSettings)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "aachen and aachen-2" in said
