@@ -115,7 +115,9 @@ def check_form(message: Message) -> None:
 
 
 def _path(violation: Any) -> str:
-    return ".".join(element.field_name for element in violation.proto.field.elements)
+    """The field at fault; the request itself, where its fields do not go together."""
+    at = violation.proto.field
+    return ".".join(element.field_name for element in at.elements) if at is not None else "request"
 
 
 class Refusals(grpc.aio.ServerInterceptor):  # type: ignore[misc]

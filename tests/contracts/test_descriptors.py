@@ -6,9 +6,13 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FileDescriptor, MethodDescriptor
+
+from isthmus.operations.v1.lane_service_pb2 import VerifyAuditRequest
+from servicekit.errors import FieldInvalid, check_form
 
 PROTOS = Path("protos/isthmus")
 FILES = sorted(PROTOS.rglob("*.proto"))
@@ -141,3 +145,17 @@ def test_our_part_of_the_rule_language_is_upstreams() -> None:
         numbers = {field.name: (field.number, field.type) for field in theirs[name].field}
         for field in message.fields:
             assert numbers[field.name] == (field.number, field.type), f"{name}.{field.name}"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_whole"), [({}, True), ({"known_entry_number": 3}, False), ({"known_chain_hash": "a" * 64}, False)]
+)
+def test_a_rule_over_several_fields_is_asked(said: dict[str, Any], is_whole: bool) -> None:
+    """An entry without its hash would check nothing, and say that the chain holds."""
+    request = VerifyAuditRequest(**said)
+    if is_whole:
+        check_form(request)
+        return
+    with pytest.raises(FieldInvalid) as refused:
+        check_form(request)
+    assert "go together" in str(refused.value)

@@ -44,6 +44,55 @@ IGNORE_ALWAYS: Ignore.ValueType  # 3
 Global___Ignore: _TypeAlias = Ignore  # noqa: Y015
 
 @_typing.final
+class MessageRules(_message.Message):
+    """Rules over several fields of a message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CEL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cel(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]: ...
+    def __init__(
+        self,
+        *,
+        cel: _abc.Iterable[Global___Rule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cel", b"cel"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MessageRules: _TypeAlias = MessageRules  # noqa: Y015
+
+@_typing.final
+class Rule(_message.Message):
+    """One of them, as a CEL expression that is true where the message is well formed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    message: _builtins.str
+    expression: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str | None = ...,
+        message: _builtins.str | None = ...,
+        expression: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "id", b"id", "message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "id", b"id", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rule: _TypeAlias = Rule  # noqa: Y015
+
+@_typing.final
 class OneofRules(_message.Message):
     """Rules of a oneof."""
 
@@ -292,7 +341,9 @@ class RepeatedRules(_message.Message):
 
 Global___RepeatedRules: _TypeAlias = RepeatedRules  # noqa: Y015
 
+MESSAGE_FIELD_NUMBER: _builtins.int
 FIELD_FIELD_NUMBER: _builtins.int
 ONEOF_FIELD_NUMBER: _builtins.int
+message: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___MessageRules]
 field: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___FieldRules]
 oneof: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.OneofOptions, Global___OneofRules]
