@@ -15,7 +15,7 @@ from servicekit import outbox
 from servicekit.database import Again, Tx
 from servicekit.domain import DomainError
 from servicekit.run import Kit
-from services.inventory import queries, stock_use_cases, wire
+from services.inventory import queries, stock_use_cases, stock_wire
 from services.inventory.domain.availability import Availability
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ async def _look(kit: Kit, plant_id: str, before: int) -> int:
     """Say what differs. The number of the plant's last fact as it was looked at."""
     number, differing = await kit.database.read(partial(_read, plant_id=plant_id, before=before))
     for at in range(0, len(differing), AT_ONCE):
-        told = wire.TellAvailability(plant_id, tuple(differing[at : at + AT_ONCE]))
+        told = stock_wire.TellAvailability(plant_id, tuple(differing[at : at + AT_ONCE]))
         await kit.door.run(stock_use_cases.tell_availability, told)
     return number
 

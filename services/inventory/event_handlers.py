@@ -6,7 +6,7 @@ from isthmus.production.v1.production_events_pb2 import ConfirmationReversed, Op
 from isthmus.quality.v1.inspection_pb2 import Inspection
 from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionOpened, TestSpecificationReleased
 from servicekit.facts import Do, EventMeta, consumes
-from services.inventory import hold_use_cases, use_cases, wire
+from services.inventory import hold_use_cases, hold_wire, use_cases, wire
 
 
 @consumes(OperationConfirmed)
@@ -24,7 +24,7 @@ def take_confirmation_back(event: ConfirmationReversed, meta: EventMeta) -> Do:
 @consumes(TestSpecificationReleased)
 def record_inspected_item(event: TestSpecificationReleased, meta: EventMeta) -> Do:
     """When quality has a test specification of an item, hold its output until it passes."""
-    return Do(hold_use_cases.record_inspected_item, wire.inspected_item(event.test_specification, meta))
+    return Do(hold_use_cases.record_inspected_item, hold_wire.inspected_item(event.test_specification, meta))
 
 
 @consumes(InspectionOpened)
@@ -40,5 +40,5 @@ def dispose_lot(event: DispositionDecided, meta: EventMeta) -> Do | None:
 
 
 def _dispose(inspection: Inspection, meta: EventMeta) -> Do | None:
-    command = wire.dispose_lot(inspection, meta)
+    command = hold_wire.dispose_lot(inspection, meta)
     return Do(hold_use_cases.dispose_lot, command) if command is not None else None

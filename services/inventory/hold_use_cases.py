@@ -11,7 +11,7 @@ from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit.domain import BusinessKey
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
-from services.inventory import wire
+from services.inventory import hold_wire, wire
 from services.inventory.domain import hold
 from services.inventory.domain.allocation import AllocationMark
 from services.inventory.domain.hold import OF_QUALITY, Cause, Disposition, Hold, InspectedItem, LotDisposition
@@ -81,7 +81,7 @@ def _hold_as_disposed(
     set_now, ended = hold.dispose(judged.disposition, judged.reason, holds, new, now)
     facts = []
     if set_now is not None:
-        fact = events.LotHeld(hold=wire.hold_message(set_now), stocks=_stocks(seen, lot, booked))
+        fact = events.LotHeld(hold=hold_wire.hold_message(set_now), stocks=_stocks(seen, lot, booked))
         facts.append(_lot_fact(lot, fact, now))
     standing = {one.hold_id for one in [*holds, *([set_now] if set_now else [])] if one.stands}
     is_available = not standing - {one.hold_id for one in ended}
@@ -109,7 +109,7 @@ def _lot_fact(lot: Lot, data: Any, now: datetime, key: BusinessKey | None = None
 def _released_fact(
     seen: Seen, lot: Lot, ended: Hold, is_available: bool, now: datetime, key: BusinessKey | None
 ) -> Fact:
-    said = events.LotReleased(hold=wire.hold_message(ended), stocks=_stocks(seen, lot), is_available=is_available)
+    said = events.LotReleased(hold=hold_wire.hold_message(ended), stocks=_stocks(seen, lot), is_available=is_available)
     return _lot_fact(lot, said, now, key)
 
 
@@ -130,7 +130,7 @@ record_inspected_item = UseCase(
 )
 
 
-def decide_dispose(seen: Seen, command: wire.DisposeLot, now: datetime) -> Decision:
+def decide_dispose(seen: Seen, command: hold_wire.DisposeLot, now: datetime) -> Decision:
     """Hold or release a lot as its inspections say; what is said before its output is booked is kept until then."""
     key = command.said.plant_id, command.said.item_id, command.said.lot_id
     known = seen.all(LOT_DISPOSITIONS.of(*key))
@@ -170,9 +170,9 @@ def _recall(seen: Seen, lot: Lot, reason: str, now: datetime) -> Fact:
     left = seen.all(LOT_SHIPMENTS.of(*_lot_key(lot)))
     new = _new_hold(lot, Cause.INSPECTION_FAILED, reason, now)
     data = events.RecallRaised(
-        hold=wire.hold_message(new),
+        hold=hold_wire.hold_message(new),
         held_stocks=_stocks(seen, lot),
-        recalled_shipments=[wire.recalled_message(one) for one in left],
+        recalled_shipments=[hold_wire.recalled_message(one) for one in left],
     )
     return _lot_fact(lot, data, now)
 
@@ -190,12 +190,12 @@ dispose_lot = UseCase(
 # --- what a person says
 
 
-def decide_hold(seen: Seen, command: wire.HoldLot, now: datetime) -> Decision:
+def decide_hold(seen: Seen, command: hold_wire.HoldLot, now: datetime) -> Decision:
     """Hold a lot by a person's word."""
     lot = seen.one(LOTS.key(command.plant_id, command.item_id, command.lot_id))
     new = _new_hold(lot, Cause.PERSON, command.hold_reason, now)
     hold.person_hold(seen.all(HOLDS.of(*_lot_key(lot))), new)
-    said = wire.hold_message(new)
+    said = hold_wire.hold_message(new)
     fact = _lot_fact(lot, events.LotHeld(hold=said, stocks=_stocks(seen, lot)), now, command.business_key)
     return Decision(
         changed=[new, reallocated(seen, lot.plant_id)],
@@ -214,7 +214,7 @@ hold_lot = UseCase(
 )
 
 
-def decide_release(seen: Seen, command: wire.ReleaseLot, now: datetime) -> Decision:
+def decide_release(seen: Seen, command: hold_wire.ReleaseLot, now: datetime) -> Decision:
     """Release a hold that a person set."""
     known = seen.get(HOLDS.key(command.hold_id))
     named = known if known is not None and known.plant_id == command.plant_id else None
@@ -224,12 +224,12 @@ def decide_release(seen: Seen, command: wire.ReleaseLot, now: datetime) -> Decis
     return Decision(
         changed=[ended, reallocated(seen, lot.plant_id)],
         facts=[_released_fact(seen, lot, ended, not others, now, command.business_key)],
-        answer=messages.ReleaseLotResponse(hold=wire.hold_message(ended)),
+        answer=messages.ReleaseLotResponse(hold=hold_wire.hold_message(ended)),
         traceparent=lot.traceparent,
     )
 
 
-def _release_loads(command: wire.ReleaseLot, seen: Seen) -> Loads:
+def _release_loads(command: hold_wire.ReleaseLot, seen: Seen) -> Loads:
     key = HOLDS.key(command.hold_id)
     known = seen.get(key)
     return [key, *(lot_loads(known.plant_id, known.item_id, known.lot_id) if known is not None else ())]
@@ -247,7 +247,7 @@ release_lot = UseCase(
 # --- which lots deliveries get
 
 
-def decide_reallocate(seen: Seen, command: wire.Reallocate, now: datetime) -> Decision:
+def decide_reallocate(seen: Seen, command: hold_wire.Reallocate, now: datetime) -> Decision:
     """Keep what was computed, unless something changed meanwhile: then it is computed again."""
     mark = seen.get(ALLOCATION_MARKS.key(command.plant_id))
     if mark is None or mark.changes != command.changes:
@@ -256,7 +256,7 @@ def decide_reallocate(seen: Seen, command: wire.Reallocate, now: datetime) -> De
     open_ids = {one.shipment_id for one in command.allocations}
     facts = [
         Fact(
-            events.AllocationChanged(allocation=wire.allocation_message(one)),
+            events.AllocationChanged(allocation=hold_wire.allocation_message(one)),
             one.plant_id,
             one.shipment_id,
             one.shipment_id,

@@ -11,7 +11,7 @@ from servicekit.clock import micros
 from servicekit.database import Tx
 from servicekit.domain import Quantity
 from servicekit.rows import unscaled
-from services.inventory import wire
+from services.inventory import hold_wire, stock_wire, wire
 from services.inventory.domain.allocation import AllocationMark, FreeLot, allocate
 from services.inventory.domain.availability import Availability
 from services.inventory.domain.ledger import OUTPUT, STORAGE, WAREHOUSE
@@ -65,7 +65,9 @@ def list_holds(tx: Tx, request: messages.ListHoldsRequest) -> messages.ListHolds
         (request.plant_id, request.lot_id, request.lot_id, request.with_released, after, most),
     )
     last = [found[-1].hold_id] if len(found) == most else None
-    return messages.ListHoldsResponse(holds=map(wire.hold_message, found), next_page_token=paging.token(request, last))
+    return messages.ListHoldsResponse(
+        holds=map(hold_wire.hold_message, found), next_page_token=paging.token(request, last)
+    )
 
 
 def list_allocations(tx: Tx, request: messages.ListAllocationsRequest) -> messages.ListAllocationsResponse:
@@ -76,18 +78,18 @@ def list_allocations(tx: Tx, request: messages.ListAllocationsRequest) -> messag
     )
     last = [found[-1].shipment_id] if len(found) == most else None
     return messages.ListAllocationsResponse(
-        allocations=map(wire.allocation_message, found), next_page_token=paging.token(request, last)
+        allocations=map(hold_wire.allocation_message, found), next_page_token=paging.token(request, last)
     )
 
 
-def reallocation(tx: Tx, mark: AllocationMark) -> wire.Reallocate:
+def reallocation(tx: Tx, mark: AllocationMark) -> hold_wire.Reallocate:
     """What the plant's open deliveries get, from what stands in this snapshot."""
     plant_id = mark.plant_id
     shipments = SHIPMENTS.select(tx, "plant_id = ? AND state = 'advised'", (plant_id,))
     items = sorted({line.item_id for shipment in shipments for line in shipment.lines})
     free = [lot for item_id in items for lot in _free_lots(tx, plant_id, item_id)]
     before = ALLOCATIONS.select(tx, "plant_id = ?", (plant_id,))
-    return wire.Reallocate(plant_id, mark.changes, tuple(allocate(plant_id, shipments, free)), tuple(before))
+    return hold_wire.Reallocate(plant_id, mark.changes, tuple(allocate(plant_id, shipments, free)), tuple(before))
 
 
 def _free_lots(tx: Tx, plant_id: str, item_id: str) -> list[FreeLot]:
@@ -160,5 +162,5 @@ def list_material_availabilities(
     )
     last = [found[-1].item_id] if len(found) == most else None
     return messages.ListMaterialAvailabilitiesResponse(
-        material_availabilities=map(wire.availability_message, found), next_page_token=paging.token(request, last)
+        material_availabilities=map(stock_wire.availability_message, found), next_page_token=paging.token(request, last)
     )

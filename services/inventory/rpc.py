@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceServicer
 from servicekit.run import Kit
-from services.inventory import hold_use_cases, queries, stock_use_cases, use_cases, wire
+from services.inventory import hold_use_cases, hold_wire, queries, stock_use_cases, stock_wire, use_cases, wire
 
 
 class InventoryService(InventoryServiceServicer):
@@ -28,16 +28,16 @@ class InventoryService(InventoryServiceServicer):
         return await self._door.run(use_cases.confirm_shipment, wire.confirm_shipment(request))
 
     async def HoldLot(self, request: Any, context: Any) -> Any:
-        return await self._door.run(hold_use_cases.hold_lot, wire.hold_lot(request))
+        return await self._door.run(hold_use_cases.hold_lot, hold_wire.hold_lot(request))
 
     async def ReleaseLot(self, request: Any, context: Any) -> Any:
-        return await self._door.run(hold_use_cases.release_lot, wire.release_lot(request))
+        return await self._door.run(hold_use_cases.release_lot, hold_wire.release_lot(request))
 
     async def AdjustStock(self, request: Any, context: Any) -> Any:
-        return await self._door.run(stock_use_cases.adjust_stock, wire.adjust_stock(request))
+        return await self._door.run(stock_use_cases.adjust_stock, stock_wire.adjust_stock(request))
 
     async def TransferStock(self, request: Any, context: Any) -> Any:
-        return await self._door.run(stock_use_cases.transfer_stock, wire.transfer_stock(request))
+        return await self._door.run(stock_use_cases.transfer_stock, stock_wire.transfer_stock(request))
 
     async def ListHolds(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.list_holds(tx, request))

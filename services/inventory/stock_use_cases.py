@@ -9,14 +9,14 @@ from isthmus.inventory.v1 import inventory_events_pb2 as events
 from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
-from services.inventory import wire
+from services.inventory import stock_wire, wire
 from services.inventory.domain import hold, ledger
 from services.inventory.domain.ledger import PLACES, WAREHOUSE, Lot, Movement, Stock, Transaction
 from services.inventory.hold_use_cases import reallocated
 from services.inventory.store import ALLOCATION_MARKS, AVAILABILITIES, HOLDS, LOTS, STOCKS
 from services.inventory.use_cases import ledger_line, post_lines
 
-Change = wire.AdjustStock | wire.TransferStock
+Change = stock_wire.AdjustStock | stock_wire.TransferStock
 
 
 def _loads(command: Change, seen: Seen) -> list[Key[Any] | Owned[Any]]:
@@ -53,7 +53,7 @@ def _booked(
     return Decision(changed=[*lines, *after, *marks], facts=facts, answer=answer, traceparent=traceparent)
 
 
-def decide_adjust(seen: Seen, command: wire.AdjustStock, now: datetime) -> Decision:
+def decide_adjust(seen: Seen, command: stock_wire.AdjustStock, now: datetime) -> Decision:
     """Set right what is at a place; of a held lot too, for what is there is there."""
     ledger.require_place(command.location_id)
     ledger.require_change("quantity", command.quantity)
@@ -75,7 +75,7 @@ def decide_adjust(seen: Seen, command: wire.AdjustStock, now: datetime) -> Decis
     )
     (stock,) = post_lines(seen, [line])
     answer = messages.AdjustStockResponse(stock=wire.stock_message(stock))
-    return _booked(seen, command, lot, [line], [stock], wire.stock_adjusted(command, order_id), answer)
+    return _booked(seen, command, lot, [line], [stock], stock_wire.stock_adjusted(command, order_id), answer)
 
 
 adjust_stock = UseCase(
@@ -87,7 +87,7 @@ adjust_stock = UseCase(
 )
 
 
-def decide_transfer(seen: Seen, command: wire.TransferStock, now: datetime) -> Decision:
+def decide_transfer(seen: Seen, command: stock_wire.TransferStock, now: datetime) -> Decision:
     """Move an amount from one place to another: two lines that come to nothing together."""
     source, target = command.from_location_id, command.to_location_id
     ledger.require_two_places(source, target)
@@ -116,7 +116,7 @@ def decide_transfer(seen: Seen, command: wire.TransferStock, now: datetime) -> D
     after = {stock.location_id: stock for stock in post_lines(seen, lines)}
     stocks = [after[source], after[target]]
     answer = messages.TransferStockResponse(stocks=map(wire.stock_message, stocks))
-    return _booked(seen, command, lot, lines, stocks, wire.stock_transferred(command, order_id), answer)
+    return _booked(seen, command, lot, lines, stocks, stock_wire.stock_transferred(command, order_id), answer)
 
 
 transfer_stock = UseCase(
@@ -133,7 +133,7 @@ transfer_stock = UseCase(
 # --- what can be used
 
 
-def decide_availability(seen: Seen, command: wire.TellAvailability, now: datetime) -> Decision:
+def decide_availability(seen: Seen, command: stock_wire.TellAvailability, now: datetime) -> Decision:
     """Say how much of items can be used, where it differs from what was said last."""
     changed: list[object] = []
     facts = []
@@ -143,7 +143,7 @@ def decide_availability(seen: Seen, command: wire.TellAvailability, now: datetim
         if after == before:
             continue
         changed.append(after)
-        said = events.MaterialAvailabilityChanged(material_availability=wire.availability_message(after))
+        said = events.MaterialAvailabilityChanged(material_availability=stock_wire.availability_message(after))
         facts.append(Fact(said, after.plant_id, f"availability:{after.item_id}", after.item_id, now))
     return Decision(changed=changed, facts=facts)
 

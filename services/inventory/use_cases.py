@@ -11,7 +11,7 @@ from isthmus.inventory.v1 import inventory_service_pb2 as messages
 from servicekit.domain import Quantity
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
-from services.inventory import wire
+from services.inventory import hold_wire, wire
 from services.inventory.domain import ledger
 from services.inventory.domain.ledger import (
     OUTPUT,
@@ -304,7 +304,7 @@ def _held_lots_shipped(seen: Seen, left: Sequence[LotShipment], command: wire.Co
         lot = seen.one(LOTS.key(one.plant_id, one.item_id, one.lot_id))
         standing = [hold for hold in seen.all(HOLDS.of(one.plant_id, one.item_id, one.lot_id)) if hold.stands]
         for hold in standing[:1]:
-            said = wire.hold_message(hold), wire.recalled_message(one)
+            said = hold_wire.hold_message(hold), hold_wire.recalled_message(one)
             data = events.HeldLotShipped(hold=said[0], shipment=said[1])
             key = lot.order_key
             found.append(Fact(data, one.plant_id, key, one.lot_id, command.occur_time, traceparent=lot.traceparent))

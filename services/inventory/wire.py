@@ -9,7 +9,6 @@ from typing import Any
 
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.inventory.v1 import (
-    availability_pb2,
     hold_pb2,
     inventory_events_pb2,
     inventory_service_pb2,
@@ -18,7 +17,7 @@ from isthmus.inventory.v1 import (
     stock_pb2,
 )
 from isthmus.production.v1.production_events_pb2 import ConfirmationReversed, OperationConfirmed
-from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
+from isthmus.quality.v1 import inspection_pb2
 from servicekit.domain import BusinessKey, Quantity
 from servicekit.facts import EventMeta
 from servicekit.foreign import source_of
@@ -32,11 +31,9 @@ from servicekit.wire import (
     time_of,
     timestamp,
 )
-from services.inventory.domain.allocation import Allocation
-from services.inventory.domain.availability import Availability
-from services.inventory.domain.hold import Cause, Disposition, Hold, InspectedItem, LotDisposition
+from services.inventory.domain.hold import Cause, Disposition
 from services.inventory.domain.ledger import Lot, Movement, Stock, Transaction
-from services.inventory.domain.shipment import Line, LotShipment, Shipment, ShipmentState, ShippedLot
+from services.inventory.domain.shipment import Line, Shipment, ShipmentState, ShippedLot
 
 MOVEMENTS = {
     movement: inventory_transaction_pb2.MovementType.Value(f"MOVEMENT_TYPE_{movement.name}") for movement in Movement
@@ -52,14 +49,6 @@ DISPOSITIONS = {
     inspection_pb2.DISPOSITION_PASSED: Disposition.PASSED,
     inspection_pb2.DISPOSITION_FAILED: Disposition.FAILED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TellAvailability:
-    """Items of a plant of which another amount can be used than was said last."""
-
-    plant_id: str
-    found: tuple[Availability, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,76 +122,6 @@ class BookConfirmation:
     business_key: BusinessKey | None
 
 
-@dataclass(frozen=True, slots=True)
-class DisposeLot:
-    """What quality says of a lot now."""
-
-    said: LotDisposition
-    traceparent: str
-
-
-@dataclass(frozen=True, slots=True)
-class HoldLot:
-    business_key: BusinessKey
-    plant_id: str
-    item_id: str
-    lot_id: str
-    hold_reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseLot:
-    business_key: BusinessKey
-    plant_id: str
-    hold_id: str
-    release_reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdjustStock:
-    """`quantity` is signed: above zero is into the place. `lot_id` is empty for items without lots."""
-
-    business_key: BusinessKey
-    plant_id: str
-    item_id: str
-    lot_id: str
-    location_id: str
-    quantity: Quantity
-    adjustment_reason: str
-    occur_time: datetime
-
-    @property
-    def document_id(self) -> str:
-        return f"adjustment/{self.business_key.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class TransferStock:
-    business_key: BusinessKey
-    plant_id: str
-    item_id: str
-    lot_id: str
-    from_location_id: str
-    to_location_id: str
-    quantity: Quantity
-    transfer_reason: str
-    occur_time: datetime
-
-    @property
-    def document_id(self) -> str:
-        return f"transfer/{self.business_key.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reallocate:
-    """All allocations of a plant as they were computed from what stood after so many changes."""
-
-    plant_id: str
-    changes: int
-    allocations: tuple[Allocation, ...]
-    before: tuple[Allocation, ...]
-
-
 def shipment_id(plant_id: str, erp_delivery_number: str) -> str:
     """ERPs number deliveries and orders alike: the id says which it is."""
     return f"{plant_id}-delivery-{erp_delivery_number}"
@@ -273,103 +192,6 @@ def _book(event: OperationConfirmed | ConfirmationReversed, meta: EventMeta, doc
         plant_day=plant_day(said.shift_id, time_of(said.occur_time)),
         is_late=meta.is_late,
         business_key=meta.business_key,
-    )
-
-
-def inspected_item(said: test_specification_pb2.TestSpecification, meta: EventMeta) -> InspectedItem:
-    begin, end = date_of(said, "effective_start_date"), date_of(said, "effective_end_date")
-    return InspectedItem(meta.plant_id, said.test_specification_id, said.item_id, begin or date.min, end)
-
-
-def dispose_lot(said: inspection_pb2.Inspection, meta: EventMeta) -> DisposeLot | None:
-    """None: a disposition that we do not know, or an output without a lot."""
-    disposition = DISPOSITIONS.get(said.disposition)
-    if disposition is None or not said.lot_id:
-        return None
-    reason = "; ".join(said.disposition_reasons) or f"inspection {said.inspection_id} is {disposition.value}"
-    lot = meta.plant_id, said.item_id, said.lot_id
-    heard = LotDisposition(*lot, said.work_order_id, said.inspection_id, disposition, reason[:512])
-    return DisposeLot(heard, meta.traceparent)
-
-
-def hold_lot(request: inventory_service_pb2.HoldLotRequest) -> HoldLot:
-    key = key_of_message(request.business_key)
-    return HoldLot(key, request.plant_id, request.item_id, request.lot_id, request.hold_reason)
-
-
-def release_lot(request: inventory_service_pb2.ReleaseLotRequest) -> ReleaseLot:
-    return ReleaseLot(key_of_message(request.business_key), request.plant_id, request.hold_id, request.release_reason)
-
-
-def adjust_stock(request: inventory_service_pb2.AdjustStockRequest) -> AdjustStock:
-    return AdjustStock(
-        key_of_message(request.business_key),
-        request.plant_id,
-        request.item_id,
-        request.lot_id,
-        request.location_id,
-        quantity_of(request.quantity),
-        request.adjustment_reason,
-        time_of(request.occur_time),
-    )
-
-
-def transfer_stock(request: inventory_service_pb2.TransferStockRequest) -> TransferStock:
-    return TransferStock(
-        key_of_message(request.business_key),
-        request.plant_id,
-        request.item_id,
-        request.lot_id,
-        request.from_location_id,
-        request.to_location_id,
-        quantity_of(request.quantity),
-        request.transfer_reason,
-        time_of(request.occur_time),
-    )
-
-
-def hold_message(hold: Hold) -> hold_pb2.Hold:
-    return hold_pb2.Hold(
-        hold_id=hold.hold_id,
-        plant_id=hold.plant_id,
-        item_id=hold.item_id,
-        lot_id=hold.lot_id,
-        work_order_id=hold.work_order_id,
-        cause=CAUSES[hold.cause],
-        hold_reason=hold.hold_reason,
-        hold_time=timestamp(hold.hold_time),
-        release_time=timestamp(hold.release_time) if hold.release_time is not None else None,
-        release_reason=hold.release_reason,
-    )
-
-
-def recalled_message(left: LotShipment) -> hold_pb2.RecalledShipment:
-    return hold_pb2.RecalledShipment(
-        shipment_id=left.shipment_id,
-        erp_delivery_number=left.erp_delivery_number,
-        customer_name=left.customer_name,
-        quantity=quantity_message(left.quantity),
-    )
-
-
-def allocation_message(allocation: Allocation) -> hold_pb2.Allocation:
-    message = hold_pb2.Allocation(shipment_id=allocation.shipment_id, plant_id=allocation.plant_id)
-    for lot in allocation.allocated_lots:
-        message.allocated_lots.add(item_id=lot.item_id, lot_id=lot.lot_id, quantity=quantity_message(lot.quantity))
-    for lacking in allocation.shortages:
-        message.shortages.add(item_id=lacking.item_id, quantity=quantity_message(lacking.quantity))
-    return message
-
-
-def availability_message(availability: Availability) -> availability_pb2.MaterialAvailability:
-    return availability_pb2.MaterialAvailability(
-        plant_id=availability.plant_id,
-        item_id=availability.item_id,
-        on_hand=quantity_message(availability.on_hand),
-        held=quantity_message(availability.held),
-        allocated=quantity_message(availability.allocated),
-        available=quantity_message(availability.available),
-        version=availability.version,
     )
 
 
@@ -455,31 +277,4 @@ def output_shipped(shipment: Shipment, shipped: ShippedLot, lot: Lot, source: Pl
         lot_id=shipped.lot_id,
         quantity=quantity_message(shipped.quantity),
         source_record=source,
-    )
-
-
-def stock_adjusted(command: AdjustStock, work_order_id: str) -> Any:
-    return inventory_events_pb2.StockAdjusted(
-        document_id=command.document_id,
-        plant_id=command.plant_id,
-        work_order_id=work_order_id,
-        item_id=command.item_id,
-        lot_id=command.lot_id,
-        location_id=command.location_id,
-        quantity=quantity_message(command.quantity),
-        adjustment_reason=command.adjustment_reason,
-    )
-
-
-def stock_transferred(command: TransferStock, work_order_id: str) -> Any:
-    return inventory_events_pb2.StockTransferred(
-        document_id=command.document_id,
-        plant_id=command.plant_id,
-        work_order_id=work_order_id,
-        item_id=command.item_id,
-        lot_id=command.lot_id,
-        from_location_id=command.from_location_id,
-        to_location_id=command.to_location_id,
-        quantity=quantity_message(command.quantity),
-        transfer_reason=command.transfer_reason,
     )

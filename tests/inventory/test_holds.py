@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from servicekit.domain import BusinessKey
 from servicekit.use_case import Decision, Seen
-from services.inventory import hold_use_cases, use_cases, wire
+from services.inventory import hold_use_cases, hold_wire, use_cases, wire
 from services.inventory.domain.allocation import AllocatedLot, Allocation, AllocationMark
 from services.inventory.domain.hold import (
     Cause,
@@ -44,8 +44,8 @@ def was_said(
     return LotDisposition(*lot, order, f"{order}-20-P-1", disposition, reason, has_passed)
 
 
-def says(disposition: Disposition, order: str = "aachen-1") -> wire.DisposeLot:
-    return wire.DisposeLot(was_said(disposition, order=order), "")
+def says(disposition: Disposition, order: str = "aachen-1") -> hold_wire.DisposeLot:
+    return hold_wire.DisposeLot(was_said(disposition, order=order), "")
 
 
 def a_hold(cause: Cause) -> Hold:
@@ -246,8 +246,8 @@ def test_in_whatever_order_production_and_quality_are_heard_the_lot_ends_the_sam
     assert standing(state.all(hold_use_cases.HOLDS.of("aachen", "PUMP-100", "P-1"))) == OF_LAST[worst]
 
 
-def a_person_holds(**changes: Any) -> wire.HoldLot:
-    return replace(wire.HoldLot(KEY, "aachen", "PUMP-100", "P-1", "scratched"), **changes)
+def a_person_holds(**changes: Any) -> hold_wire.HoldLot:
+    return replace(hold_wire.HoldLot(KEY, "aachen", "PUMP-100", "P-1", "scratched"), **changes)
 
 
 def test_a_person_holds_a_lot_once() -> None:
@@ -260,8 +260,8 @@ def test_a_person_holds_a_lot_once() -> None:
         hold_use_cases.decide_hold(seen(STORE), a_person_holds(), NOW)
 
 
-def releases(cause: Cause, plant_id: str = "aachen") -> wire.ReleaseLot:
-    return wire.ReleaseLot(BusinessKey("desk", "release", "1"), plant_id, a_hold(cause).hold_id, "polished")
+def releases(cause: Cause, plant_id: str = "aachen") -> hold_wire.ReleaseLot:
+    return hold_wire.ReleaseLot(BusinessKey("desk", "release", "1"), plant_id, a_hold(cause).hold_id, "polished")
 
 
 def test_a_person_releases_what_a_person_holds_and_nothing_else() -> None:
@@ -293,7 +293,7 @@ def test_a_held_lot_that_was_shipped_is_booked_and_said() -> None:
 def test_allocations_are_kept_only_if_nothing_changed_since_they_were_computed() -> None:
     got = Allocation("aachen-delivery-1", "aachen", (AllocatedLot("PUMP-100", "P-1", pieces("4")),))
     gone = Allocation("aachen-delivery-0", "aachen")
-    command = wire.Reallocate("aachen", 7, (got,), (gone,))
+    command = hold_wire.Reallocate("aachen", 7, (got,), (gone,))
     assert hold_use_cases.decide_reallocate(seen(STORE, AllocationMark("aachen", 8, 3)), command, NOW).moot
     mark = AllocationMark("aachen", 7, 3)
     decision = hold_use_cases.decide_reallocate(seen(STORE, mark, gone), command, NOW)

@@ -11,7 +11,7 @@ import pytest
 
 from servicekit.domain import BusinessKey, Quantity, UnitMismatch
 from servicekit.use_case import Decision
-from services.inventory import wire
+from services.inventory import stock_wire
 from services.inventory.domain.allocation import AllocationMark
 from services.inventory.domain.hold import Cause, Hold, LotOnHold
 from services.inventory.domain.ledger import (
@@ -49,7 +49,7 @@ THERE = Stock("aachen", "PUMP-100", "P-1", WAREHOUSE, pieces("4"))
 
 def adjust(*known: object, **changes: Any) -> Decision:
     values: dict[str, Any] = {"location_id": WAREHOUSE, "quantity": pieces("-1"), "lot_id": "P-1", "occur_time": NOW}
-    command = wire.AdjustStock(
+    command = stock_wire.AdjustStock(
         BusinessKey("app", "count", "1"), "aachen", "PUMP-100", adjustment_reason="counted", **{**values, **changes}
     )
     return decide_adjust(seen(STORE, *known), command, NOW)
@@ -58,7 +58,7 @@ def adjust(*known: object, **changes: Any) -> Decision:
 def transfer(*known: object, **changes: Any) -> Decision:
     values: dict[str, Any] = {"from_location_id": WAREHOUSE, "to_location_id": OUTPUT, "quantity": pieces("1")}
     values |= {"lot_id": "P-1", "occur_time": NOW}
-    command = wire.TransferStock(
+    command = stock_wire.TransferStock(
         BusinessKey("app", "move", "1"), "aachen", "PUMP-100", transfer_reason="rework", **{**values, **changes}
     )
     return decide_transfer(seen(STORE, *known), command, NOW)
