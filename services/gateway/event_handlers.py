@@ -25,7 +25,7 @@ from isthmus.quality.v1.quality_events_pb2 import (
     NonconformanceOpened,
 )
 from servicekit.facts import Do, EventMeta, consumes
-from services.gateway import stock_wire, use_cases, wire
+from services.gateway import hold_wire, partner_wire, stock_wire, use_cases, wire
 
 
 @consumes(WorkOrderCompleted)
@@ -49,25 +49,25 @@ def take_back_in_erp(event: ConfirmationReversed, meta: EventMeta) -> Do:
 @consumes(OutputStored)
 def announce_receipt(event: OutputStored, meta: EventMeta) -> Do:
     """When a lot comes out of an order, let the warehouse expect it."""
-    return Do(use_cases.ask_partner, wire.announce_receipt(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.announce_receipt(event, meta))
 
 
 @consumes(ShipmentAdvised)
 def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> Do:
     """When the ERP waits for a delivery, let the warehouse pick and ship it."""
-    return Do(use_cases.ask_partner, wire.announce_shipment(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.announce_shipment(event, meta))
 
 
 @consumes(PartnerChanged)
 def tell_partner(event: PartnerChanged, meta: EventMeta) -> Do:
     """When a supplier or customer is new or another, let the plant's warehouse know."""
-    return Do(use_cases.ask_partner, wire.tell_partner(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.tell_partner(event, meta))
 
 
 @consumes(ShipmentConfirmed)
 def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> Do:
     """When the warehouse shipped, finish the delivery in the ERP."""
-    return Do(use_cases.ask_partner, wire.ship_delivery(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.ship_delivery(event, meta))
 
 
 @consumes(StockAdjusted)
@@ -88,32 +88,32 @@ def transfer_in_erp(event: StockTransferred, meta: EventMeta) -> Do:
 @consumes(LotHeld)
 def hold_in_erp(event: LotHeld, meta: EventMeta) -> Do:
     """When a lot is held, set it aside in the ERP, and let the warehouse pick it for nobody."""
-    return Do(use_cases.hold_in_erp, wire.hold(event, meta))
+    return Do(use_cases.hold_in_erp, hold_wire.hold(event, meta))
 
 
 @consumes(LotReleased)
 def release_in_erp(event: LotReleased, meta: EventMeta) -> Do:
     """When no hold of a lot stands any more, put it back in the ERP's storage, and let the warehouse pick it."""
-    return Do(use_cases.release_in_erp, wire.release(event, meta))
+    return Do(use_cases.release_in_erp, hold_wire.release(event, meta))
 
 
 @consumes(DispositionDecided)
 def inspect_in_erp(event: DispositionDecided, meta: EventMeta) -> Do:
     """When a lot passed or failed, record its inspection in the ERP."""
-    return Do(use_cases.inspect_in_erp, wire.inspect(event))
+    return Do(use_cases.inspect_in_erp, hold_wire.inspect(event))
 
 
 @consumes(InspectionAdvanced)
 def complete_inspection_in_erp(event: InspectionAdvanced, meta: EventMeta) -> Do | None:
     """When more is known of a lot that was decided before all was there, tell the ERP: it waits for every point it asks."""
-    said = wire.inspect(event)
+    said = hold_wire.inspect(event)
     return Do(use_cases.inspect_in_erp, said) if said.is_decided else None
 
 
 @consumes(SparePartNeeded)
 def reserve_spare_part(event: SparePartNeeded, meta: EventMeta) -> Do:
     """When work needs a part, let the ERP plan it."""
-    return Do(use_cases.ask_erp, wire.reserve_spare_part(event, meta))
+    return Do(use_cases.ask_erp, partner_wire.reserve_spare_part(event, meta))
 
 
 @consumes(DowntimeRecorded)
@@ -121,7 +121,7 @@ def record_downtime(event: DowntimeRecorded, meta: EventMeta) -> Do | None:
     """When an asset that stops its line was down, tell the ERP of the line's downtime."""
     if not event.downtime.stops_line:
         return None
-    return Do(use_cases.ask_erp, wire.record_downtime(event, meta))
+    return Do(use_cases.ask_erp, partner_wire.record_downtime(event, meta))
 
 
 @consumes(InspectionOpened)
@@ -129,16 +129,16 @@ def ask_verdict(event: InspectionOpened, meta: EventMeta) -> Do | None:
     """When a lot is at a checkpoint that needs the QMS's word, ask for it."""
     if not event.inspection.test_specification.needs_verdict:
         return None
-    return Do(use_cases.ask_partner, wire.ask_verdict(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.ask_verdict(event, meta))
 
 
 @consumes(NonconformanceOpened)
 def open_case(event: NonconformanceOpened, meta: EventMeta) -> Do:
     """When a lot failed, open a case in the QMS."""
-    return Do(use_cases.ask_partner, wire.open_case(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.open_case(event, meta))
 
 
 @consumes(WorkRequestOpened)
 def open_work_request(event: WorkRequestOpened, meta: EventMeta) -> Do:
     """When a machine asks for work, open it in the CMMS."""
-    return Do(use_cases.ask_partner, wire.open_work_request(event, meta))
+    return Do(use_cases.ask_partner, partner_wire.open_work_request(event, meta))

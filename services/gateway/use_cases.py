@@ -8,7 +8,7 @@ from typing import Any
 
 from servicekit.postings import PostingOutcome
 from servicekit.use_case import Decision, Fact, PlannedPosting, Seen, UseCase
-from services.gateway import stock_wire, wire
+from services.gateway import hold_wire, partner_wire, stock_wire, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.store import ERP_FEEDS, ERP_INSPECTIONS, ERP_ORDERS, HELD_LOTS, PARTNER_FEEDS, STOCK_CHANGES
 
@@ -122,9 +122,9 @@ def decide_complete(seen: Seen, command: wire.CompleteInErp, now: datetime) -> D
     waiting = seen.all(STOCK_CHANGES.of(order.work_order_id))
     postings = [
         wire.complete_posting(order, command.totals),
-        *(wire.hold_posting(lot) for lot in lots),
+        *(hold_wire.hold_posting(lot) for lot in lots),
         *(stock_wire.posting(one, is_held=(one.item_id, one.lot_id) in held) for one in waiting),
-        *(wire.inspection_posting(order, one) for one in decided),
+        *(hold_wire.inspection_posting(order, one) for one in decided),
     ]
     changed = [order.completing(), *lots, *decided]
     return Decision(changed=changed, removed=waiting, postings=postings, traceparent=order.traceparent)
@@ -162,7 +162,7 @@ correct_in_erp = UseCase(
 )
 
 
-def decide_ask(seen: Seen, command: wire.AskPartner, now: datetime) -> Decision:
+def decide_ask(seen: Seen, command: partner_wire.AskPartner, now: datetime) -> Decision:
     """Ask a partner for what follows from a fact."""
     return Decision(postings=[command.posting], traceparent=command.traceparent)
 
@@ -190,12 +190,12 @@ def _with_warehouse(decision: Decision, posting: PlannedPosting | None, tracepar
     return replace(decision, postings=postings, moot="", traceparent=decision.traceparent or traceparent)
 
 
-def decide_hold(seen: Seen, command: wire.HoldInErp, now: datetime) -> Decision:
+def decide_hold(seen: Seen, command: hold_wire.HoldInErp, now: datetime) -> Decision:
     """Let the warehouse pick a lot for nobody, and set it aside in the ERP."""
     return _with_warehouse(_hold_in_erp(seen, command), command.block, command.traceparent)
 
 
-def _hold_in_erp(seen: Seen, command: wire.HoldInErp) -> Decision:
+def _hold_in_erp(seen: Seen, command: hold_wire.HoldInErp) -> Decision:
     """Set a lot aside in the ERP: at once, or when its order is complete there, for before that it has none of it."""
     said = command.lot
     if seen.get(ERP_FEEDS.shared(said.plant_id)) is None:
@@ -211,7 +211,7 @@ def _hold_in_erp(seen: Seen, command: wire.HoldInErp) -> Decision:
         return Decision(changed=[lot], traceparent=order.traceparent)
     lot = lot.asked()
     traceparent = order.traceparent if order is not None else command.traceparent
-    return Decision(changed=[lot], postings=[wire.hold_posting(lot)], traceparent=traceparent)
+    return Decision(changed=[lot], postings=[hold_wire.hold_posting(lot)], traceparent=traceparent)
 
 
 hold_in_erp = UseCase(
@@ -225,19 +225,19 @@ hold_in_erp = UseCase(
 )
 
 
-def decide_release_lot(seen: Seen, command: wire.ReleaseInErp, now: datetime) -> Decision:
+def decide_release_lot(seen: Seen, command: hold_wire.ReleaseInErp, now: datetime) -> Decision:
     """Let the warehouse pick a lot again, and put it back in the ERP's storage."""
     return _with_warehouse(_release_in_erp(seen, command), command.unblock, command.traceparent)
 
 
-def _release_in_erp(seen: Seen, command: wire.ReleaseInErp) -> Decision:
+def _release_in_erp(seen: Seen, command: hold_wire.ReleaseInErp) -> Decision:
     """No hold stands any more: the lot goes back to storage, if the ERP was asked to set it aside."""
     if not command.is_available:
         return Decision(moot="another hold stands")
     lot = seen.get(HELD_LOTS.key(command.plant_id, command.item_id, command.lot_id))
     if lot is None or not lot.is_held:
         return Decision(moot="not held in an ERP")
-    postings = [wire.release_posting(lot, command.release_reason)] if lot.is_asked else []
+    postings = [hold_wire.release_posting(lot, command.release_reason)] if lot.is_asked else []
     order = seen.get(ERP_ORDERS.key(command.work_order_id))
     traceparent = order.traceparent if order is not None else command.traceparent
     return Decision(changed=[lot.released()], postings=postings, traceparent=traceparent)
@@ -253,19 +253,19 @@ release_in_erp = UseCase(
 )
 
 
-def decide_inspect(seen: Seen, command: wire.InspectInErp, now: datetime) -> Decision:
+def decide_inspect(seen: Seen, command: hold_wire.InspectInErp, now: datetime) -> Decision:
     """Record a disposition in the ERP, behind the order's completion: a failed inspection would block that."""
     if not command.is_decided:
         return Decision(moot="nothing is decided yet")
     order = seen.get(ERP_ORDERS.key(command.work_order_id))
     if order is None:
         return Decision(moot="no order of an ERP that we know")
-    decided = wire.erp_inspection(order, command.inspection, seen.get(ERP_INSPECTIONS.key(command.inspection_id)))
+    decided = hold_wire.erp_inspection(order, command.inspection, seen.get(ERP_INSPECTIONS.key(command.inspection_id)))
     if not order.is_completing:
         return Decision(changed=[decided], traceparent=order.traceparent)
     decided = decided.asked()
     return Decision(
-        changed=[decided], postings=[wire.inspection_posting(order, decided)], traceparent=order.traceparent
+        changed=[decided], postings=[hold_wire.inspection_posting(order, decided)], traceparent=order.traceparent
     )
 
 
@@ -304,7 +304,7 @@ change_in_erp = UseCase(
 )
 
 
-def decide_ask_erp(seen: Seen, command: wire.AskPartner, now: datetime) -> Decision:
+def decide_ask_erp(seen: Seen, command: partner_wire.AskPartner, now: datetime) -> Decision:
     """Ask a plant's ERP, if it has one."""
     if seen.get(ERP_FEEDS.shared(command.posting.plant_id)) is None:
         return Decision(moot="the plant has no ERP that we know")

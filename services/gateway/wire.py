@@ -8,41 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from isthmus.gateway.v1 import erp_postings_pb2, gateway_events_pb2
-from isthmus.inventory.v1.inventory_events_pb2 import (
-    LotHeld,
-    LotReleased,
-    OutputStored,
-    ShipmentAdvised,
-    ShipmentConfirmed,
-)
-from isthmus.maintenance.v1.maintenance_events_pb2 import DowntimeRecorded, SparePartNeeded, WorkRequestOpened
-from isthmus.masterdata.v1.masterdata_events_pb2 import PartnerChanged
 from isthmus.production.v1.production_events_pb2 import (
     ConfirmationReversed,
     OperationConfirmed,
     WorkOrderCompleted,
     WorkOrderTotals,
 )
-from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
-from isthmus.quality.v1.quality_events_pb2 import (
-    DispositionDecided,
-    InspectionAdvanced,
-    InspectionOpened,
-    NonconformanceOpened,
-)
 from servicekit import foreign
 from servicekit.domain import BusinessKey
-from servicekit.facts import EventMeta
 from servicekit.postings import Posting, PostingOutcome
 from servicekit.use_case import PlannedPosting
-from servicekit.wire import date_of, quantity_message, quantity_of
-from services.gateway.domain.erp_inspection import ErpInspection
+from servicekit.wire import date_of, quantity_of
 from services.gateway.domain.erp_order import ErpOrder, Step
-from services.gateway.domain.held_lot import HeldLot
 from services.gateway.domain.partner_feed import PartnerFeed
 from services.gateway.erp.canonical import ErpOrder as SeenOrder
 
@@ -145,14 +125,6 @@ class CorrectInErp:
     totals: WorkOrderTotals
 
 
-@dataclass(frozen=True, slots=True)
-class AskPartner:
-    """A change that follows from a fact as it is."""
-
-    posting: PlannedPosting
-    traceparent: str
-
-
 def content_of(seen: SeenOrder) -> str:
     """What the plant must know of an order: quantity and dates. Allocations change under our own postings."""
     order = seen.work_order
@@ -202,77 +174,6 @@ def correct_posting(order: ErpOrder, command: CorrectInErp, held_lot_ids: Iterab
     partner = erp_of(order.plant_id)
     key = f"{order.work_order_id}/{command.document_id}"
     return PlannedPosting(partner, "correct_work_order", order.plant_id, order.work_order_id, key, payload)
-
-
-def announce_receipt(event: OutputStored, meta: EventMeta) -> AskPartner:
-    payload = erp_postings_pb2.AnnounceReceipt(
-        plant_id=event.plant_id, item_id=event.item_id, lot_id=event.lot_id, quantity=event.quantity
-    )
-    key = event.document_id
-    planned = PlannedPosting(WMS, "announce_receipt", event.plant_id, event.work_order_id, key, payload)
-    return AskPartner(planned, meta.traceparent)
-
-
-def announce_shipment(event: ShipmentAdvised, meta: EventMeta) -> AskPartner:
-    shipment = event.shipment
-    payload = erp_postings_pb2.AnnounceShipment(shipment=shipment)
-    planned = PlannedPosting(
-        WMS, "announce_shipment", shipment.plant_id, shipment.shipment_id, shipment.shipment_id, payload
-    )
-    return AskPartner(planned, meta.traceparent)
-
-
-def ship_delivery(event: ShipmentConfirmed, meta: EventMeta) -> AskPartner:
-    shipment = event.shipment
-    payload = erp_postings_pb2.ShipDelivery(
-        erp_delivery_number=shipment.erp_delivery_number, shipped_lots=shipment.shipped_lots
-    )
-    key = f"{shipment.shipment_id}/ship"
-    planned = PlannedPosting(
-        erp_of(shipment.plant_id), "ship_delivery", shipment.plant_id, shipment.shipment_id, key, payload
-    )
-    return AskPartner(planned, meta.traceparent)
-
-
-def tell_partner(event: PartnerChanged, meta: EventMeta) -> AskPartner:
-    """The fact's own id makes each word about a partner a document of its own."""
-    payload = erp_postings_pb2.TellPartner(plant_id=meta.plant_id, partner=event.partner)
-    key = f"{meta.plant_id}/{meta.order_key}"
-    return AskPartner(PlannedPosting(WMS, "tell_partner", meta.plant_id, key, meta.event_id, payload), meta.traceparent)
-
-
-def _block_lot(event: LotHeld | LotReleased, meta: EventMeta) -> PlannedPosting:
-    """The fact's own id makes each word about a lot a document of its own."""
-    said = event.hold
-    is_blocked = isinstance(event, LotHeld)
-    payload = erp_postings_pb2.BlockLot(
-        plant_id=said.plant_id,
-        item_id=said.item_id,
-        lot_id=said.lot_id,
-        is_blocked=is_blocked,
-        reason=said.hold_reason if is_blocked else said.release_reason,
-    )
-    return PlannedPosting(WMS, "block_lot", said.plant_id, meta.order_key, meta.event_id, payload)
-
-
-def ask_verdict(event: InspectionOpened, meta: EventMeta) -> AskPartner:
-    said = event.inspection
-    key = said.inspection_id
-    return AskPartner(
-        PlannedPosting(QMS, "ask_verdict", said.plant_id, said.work_order_id, key, said), meta.traceparent
-    )
-
-
-def open_case(event: NonconformanceOpened, meta: EventMeta) -> AskPartner:
-    said = event.nonconformance
-    key = said.nonconformance_id
-    return AskPartner(PlannedPosting(QMS, "open_case", said.plant_id, said.work_order_id, key, said), meta.traceparent)
-
-
-def open_work_request(event: WorkRequestOpened, meta: EventMeta) -> AskPartner:
-    said = event.work_request
-    planned = PlannedPosting(CMMS, OPEN_WORK_REQUEST, said.plant_id, meta.order_key, said.work_request_id, said)
-    return AskPartner(planned, meta.traceparent)
 
 
 def _order_of(posting: Posting) -> str:
@@ -326,151 +227,4 @@ def step_refused(order: ErpOrder, command: RecordTold) -> Any:
         work_order_id=order.work_order_id,
         refusal_reason=command.refusal_reason,
         refusal_text=command.refusal_text,
-    )
-
-
-# --- holds, inspections and maintenance
-
-
-@dataclass(frozen=True, slots=True)
-class HoldInErp:
-    """A lot may not be used. `lot` is as new: what is known of it already decides."""
-
-    lot: HeldLot
-    traceparent: str
-    block: PlannedPosting | None = None  # the warehouse's part of it
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseInErp:
-    """A hold of a lot is over; another one may stand."""
-
-    plant_id: str
-    item_id: str
-    lot_id: str
-    work_order_id: str
-    release_reason: str
-    is_available: bool
-    traceparent: str
-    unblock: PlannedPosting | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InspectInErp:
-    """What may be done with a lot was decided. `is_decided`: not only that it is pending."""
-
-    inspection_id: str
-    work_order_id: str
-    inspection: Inspection
-    is_decided: bool
-
-
-def hold(event: LotHeld, meta: EventMeta) -> HoldInErp:
-    said = event.hold
-    amounts = [quantity_of(stock.quantity) for stock in event.stocks]
-    quantity = sum(amounts[1:], amounts[0]) if amounts else None
-    lot = HeldLot(
-        said.plant_id, said.item_id, said.lot_id, said.work_order_id, quantity, said.hold_reason, True, False, 0
-    )
-    return HoldInErp(lot, meta.traceparent, _block_lot(event, meta))
-
-
-def release(event: LotReleased, meta: EventMeta) -> ReleaseInErp:
-    said = event.hold
-    return ReleaseInErp(
-        said.plant_id,
-        said.item_id,
-        said.lot_id,
-        said.work_order_id,
-        said.release_reason,
-        event.is_available,
-        meta.traceparent,
-        _block_lot(event, meta) if event.is_available else None,
-    )
-
-
-def inspect(event: DispositionDecided | InspectionAdvanced) -> InspectInErp:
-    said = event.inspection
-    is_decided = said.disposition in (Disposition.DISPOSITION_PASSED, Disposition.DISPOSITION_FAILED)
-    return InspectInErp(said.inspection_id, said.work_order_id, said, is_decided)
-
-
-def hold_posting(lot: HeldLot) -> PlannedPosting:
-    payload = erp_postings_pb2.HoldLot(item_id=lot.item_id, lot_id=lot.lot_id, hold_reason=lot.hold_reason)
-    if lot.quantity is not None:
-        payload.quantity.CopyFrom(quantity_message(lot.quantity))
-    return _lot_posting(lot, "hold_lot", f"hold-{lot.round}", payload)
-
-
-def release_posting(lot: HeldLot, release_reason: str) -> PlannedPosting:
-    payload = erp_postings_pb2.ReleaseLot(item_id=lot.item_id, lot_id=lot.lot_id, release_reason=release_reason)
-    return _lot_posting(lot, "release_lot", f"release-{lot.round}", payload)
-
-
-def _lot_posting(lot: HeldLot, kind: str, step: str, payload: Any) -> PlannedPosting:
-    key = f"{lot.plant_id}~{lot.item_id}~{lot.lot_id}/{step}"
-    return PlannedPosting(erp_of(lot.plant_id), kind, lot.plant_id, lot.order_key, key, payload)
-
-
-def erp_inspection(order: ErpOrder, inspection: Inspection, known: ErpInspection | None) -> ErpInspection:
-    """The decision as it will be posted: results of the laboratory, and what the historian showed, by characteristic."""
-    payload = erp_postings_pb2.RecordInspection(
-        inspection_id=inspection.inspection_id,
-        erp_order_number=order.erp_order_number,
-        item_id=inspection.item_id,
-        lot_id=inspection.lot_id,
-        disposition=inspection.disposition,
-        disposition_reasons=inspection.disposition_reasons,
-    )
-    for result in inspection.results:
-        payload.points.add(
-            characteristic_id=result.characteristic_id, value=result.value, is_within_limits=result.is_within_limits
-        )
-    for evidence in inspection.evidences:
-        payload.points.add(characteristic_id=evidence.characteristic_id, is_within_limits=evidence.is_within_limits)
-    content = json_format.MessageToJson(payload, indent=None)
-    return ErpInspection(
-        inspection.inspection_id, order.work_order_id, content, False, known.round if known is not None else 0
-    )
-
-
-def inspection_posting(order: ErpOrder, decided: ErpInspection) -> PlannedPosting:
-    payload = json_format.Parse(decided.content, erp_postings_pb2.RecordInspection())
-    key = f"{decided.inspection_id}/{decided.round}"
-    return PlannedPosting(
-        erp_of(order.plant_id), "record_inspection", order.plant_id, order.work_order_id, key, payload
-    )
-
-
-def reserve_spare_part(event: SparePartNeeded, meta: EventMeta) -> AskPartner:
-    part = event.spare_part
-    payload = erp_postings_pb2.ReserveSparePart(
-        work_request_id=event.work_request_id,
-        asset_id=event.asset_id,
-        item_id=part.item_id,
-        quantity=part.quantity,
-        cost_centre_id=event.cost_centre_id,
-    )
-    key = f"{event.work_request_id}/{part.item_id}"
-    return _of_asset("reserve_spare_part", event.plant_id, event.asset_id, key, payload, meta)
-
-
-def record_downtime(event: DowntimeRecorded, meta: EventMeta) -> AskPartner:
-    said = event.downtime
-    payload = erp_postings_pb2.RecordDowntime(
-        downtime_id=said.downtime_id,
-        asset_id=said.asset_id,
-        line_id=said.line_id,
-        fault_code=said.fault_code,
-        start_time=said.start_time,
-        end_time=said.end_time,
-        cost_centre_id=said.cost_centre_id,
-    )
-    key = f"{said.plant_id}-{said.downtime_id}"
-    return _of_asset("record_downtime", said.plant_id, said.asset_id, key, payload, meta)
-
-
-def _of_asset(kind: str, plant_id: str, asset_id: str, key: str, payload: Any, meta: EventMeta) -> AskPartner:
-    return AskPartner(
-        PlannedPosting(erp_of(plant_id), kind, plant_id, f"asset:{asset_id}", key, payload), meta.traceparent
     )

@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from isthmus.inventory.v1 import (
-    hold_pb2,
-    inventory_service_pb2,
-)
+from isthmus.inventory.v1 import hold_pb2, inventory_service_pb2
 from isthmus.quality.v1 import inspection_pb2, test_specification_pb2
 from servicekit.domain import BusinessKey
 from servicekit.facts import EventMeta
-from servicekit.wire import (
-    date_of,
-    key_of_message,
-    quantity_message,
-    timestamp,
-)
+from servicekit.wire import date_of, key_of_message, quantity_message, timestamp
 from services.inventory.domain.allocation import Allocation
 from services.inventory.domain.hold import Hold, InspectedItem, LotDisposition
 from services.inventory.domain.shipment import LotShipment

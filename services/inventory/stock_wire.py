@@ -6,18 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from isthmus.inventory.v1 import (
-    availability_pb2,
-    inventory_events_pb2,
-    inventory_service_pb2,
-)
+from isthmus.inventory.v1 import availability_pb2, inventory_events_pb2, inventory_service_pb2
 from servicekit.domain import BusinessKey, Quantity
-from servicekit.wire import (
-    key_of_message,
-    quantity_message,
-    quantity_of,
-    time_of,
-)
+from servicekit.wire import key_of_message, quantity_message, quantity_of, time_of
 from services.inventory.domain.availability import Availability
 
 

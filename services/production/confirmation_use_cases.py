@@ -12,7 +12,7 @@ from isthmus.production.v1 import production_service_pb2 as messages
 from servicekit.clock import micros
 from servicekit.rows import Key, Owned
 from servicekit.use_case import Decision, Fact, Fingerprint, Seen, UseCase
-from services.production import wire
+from services.production import confirmation_wire, wire
 from services.production.domain import confirmation as confirmations
 from services.production.domain import totals
 from services.production.domain.confirmation import Confirmation, ConfirmationMissing, PlantMismatch
@@ -25,7 +25,7 @@ from services.production.store import CONFIRMATIONS, OPERATIONS, PLANTS, TOTALS,
 Loads = Iterable[Key[Any] | Owned[Any]]
 
 
-def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) -> Decision:
+def decide_confirm(seen: Seen, command: confirmation_wire.ConfirmOperation, now: datetime) -> Decision:
     """Book what was done at an operation; the last one completes the order."""
     order = seen.one(WORK_ORDERS.key(command.work_order_id))
     operations = seen.all(OPERATIONS.of(order.work_order_id))
@@ -34,11 +34,11 @@ def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) ->
     booked = confirmations.book(done, order, operations, plant.over_delivery_percent, now)
     after = [booked.operation if o.sequence == booked.operation.sequence else o for o in operations]
     lines = totals.add(seen.all(TOTALS.of(order.work_order_id)), done, is_last_operation=booked.is_last_operation)
-    said = wire.confirmation_message(done)
-    confirmed = wire.operation_confirmed(order, done, said, is_last=booked.is_last_operation)
+    said = confirmation_wire.confirmation_message(done)
+    confirmed = confirmation_wire.operation_confirmed(order, done, said, is_last=booked.is_last_operation)
     facts = [_document_fact(confirmed, order, command)]
     if done.scraps:
-        facts.append(_document_fact(wire.scrap_reported(order, done), order, command))
+        facts.append(_document_fact(confirmation_wire.scrap_reported(order, done), order, command))
     if confirmations.was_completed(booked.order):
         everything = _merged(seen.all(TOTALS.of(order.work_order_id)), lines)
         completed = wire.work_order_completed(booked.order, after, everything)
@@ -51,9 +51,9 @@ def decide_confirm(seen: Seen, command: wire.ConfirmOperation, now: datetime) ->
     )
 
 
-def _confirmation(command: wire.ConfirmOperation, plant: Plant, booking_number: int) -> Confirmation:
+def _confirmation(command: confirmation_wire.ConfirmOperation, plant: Plant, booking_number: int) -> Confirmation:
     return Confirmation(
-        confirmation_id=wire.confirmation_id(command.business_key),
+        confirmation_id=confirmation_wire.confirmation_id(command.business_key),
         business_key=command.business_key,
         plant_id=command.plant_id,
         work_order_id=command.work_order_id,
@@ -75,10 +75,12 @@ def _confirmation(command: wire.ConfirmOperation, plant: Plant, booking_number: 
 def _document_fact(
     data: object,
     order: WorkOrder,
-    command: wire.ConfirmOperation | wire.ReverseConfirmation,
+    command: confirmation_wire.ConfirmOperation | confirmation_wire.ReverseConfirmation,
     at: datetime | None = None,
 ) -> Fact:
-    occur_time = at or (command.occur_time if isinstance(command, wire.ConfirmOperation) else order.release_time)
+    occur_time = at or (
+        command.occur_time if isinstance(command, confirmation_wire.ConfirmOperation) else order.release_time
+    )
     fact = wire.order_fact(data, order, occur_time, command.business_key)
     return replace(fact, is_late=True) if command.is_late else fact
 
@@ -94,7 +96,9 @@ def changed_now(operation: Operation, now: datetime) -> Operation:
 
 confirm_operation = UseCase(
     name="confirm_operation",
-    loads=lambda c, seen: _confirm_loads(c.work_order_id, c.plant_id, wire.confirmation_id(c.business_key), seen),
+    loads=lambda c, seen: _confirm_loads(
+        c.work_order_id, c.plant_id, confirmation_wire.confirmation_id(c.business_key), seen
+    ),
     decide=decide_confirm,
     fingerprint=Fingerprint.of(
         "plant_id",
@@ -126,9 +130,9 @@ def _confirm_loads(order_id: str, plant_id: str, confirmation_id: str, seen: See
     return wanted
 
 
-def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime) -> Decision:
+def decide_reverse(seen: Seen, command: confirmation_wire.ReverseConfirmation, now: datetime) -> Decision:
     """Take back a confirmation that was wrong."""
-    wrong = seen.get(CONFIRMATIONS.key(wire.confirmation_id(command.confirmation_key)))
+    wrong = seen.get(CONFIRMATIONS.key(confirmation_wire.confirmation_id(command.confirmation_key)))
     if wrong is None:
         raise ConfirmationMissing(confirmation_key=command.confirmation_key)
     order = seen.one(WORK_ORDERS.key(wrong.work_order_id))
@@ -139,7 +143,7 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
     negated = wrong.negated()
     lines = totals.add(seen.all(TOTALS.of(order.work_order_id)), negated, is_last_operation=back.is_last_operation)
     fact = events.ConfirmationReversed(
-        confirmation=wire.confirmation_message(negated),
+        confirmation=confirmation_wire.confirmation_message(negated),
         item_id=order.item_id,
         is_last_operation=back.is_last_operation,
         reversal_reason=command.reversal_reason,
@@ -154,13 +158,13 @@ def decide_reverse(seen: Seen, command: wire.ReverseConfirmation, now: datetime)
     return Decision(
         changed=[after, reversed_one, changed_now(back.operation, now), *lines, *new_lines],
         facts=facts,
-        answer=messages.ReverseConfirmationResponse(confirmation=wire.confirmation_message(reversed_one)),
+        answer=messages.ReverseConfirmationResponse(confirmation=confirmation_wire.confirmation_message(reversed_one)),
         traceparent=order.traceparent,
     )
 
 
-def _reverse_loads(command: wire.ReverseConfirmation, seen: Seen) -> Loads:
-    key = CONFIRMATIONS.key(wire.confirmation_id(command.confirmation_key))
+def _reverse_loads(command: confirmation_wire.ReverseConfirmation, seen: Seen) -> Loads:
+    key = CONFIRMATIONS.key(confirmation_wire.confirmation_id(command.confirmation_key))
     wrong = seen.get(key)
     if wrong is None:
         return [key]

@@ -17,7 +17,7 @@ from isthmus.masterdata.v1.masterdata_events_pb2 import (
     RoutingReleased,
 )
 from servicekit.facts import Do, EventMeta, consumes
-from services.production import confirmation_use_cases, line_use_cases, line_wire, use_cases, wire
+from services.production import confirmation_use_cases, confirmation_wire, line_use_cases, line_wire, use_cases, wire
 
 
 @consumes(ItemChanged)
@@ -47,13 +47,17 @@ def record_resource(event: ResourceChanged, meta: EventMeta) -> Do:
 @consumes(ConfirmationReported)
 def confirm_operation(event: ConfirmationReported, meta: EventMeta) -> Do:
     """When the plant confirms work, book it: the same document as a call with this key."""
-    return Do(confirmation_use_cases.confirm_operation, wire.confirm_reported(event, meta), is_document=True)
+    return Do(
+        confirmation_use_cases.confirm_operation, confirmation_wire.confirm_reported(event, meta), is_document=True
+    )
 
 
 @consumes(ReversalReported)
 def reverse_confirmation(event: ReversalReported, meta: EventMeta) -> Do:
     """When the plant takes a confirmation back, reverse it."""
-    return Do(confirmation_use_cases.reverse_confirmation, wire.reverse_reported(event, meta), is_document=True)
+    return Do(
+        confirmation_use_cases.reverse_confirmation, confirmation_wire.reverse_reported(event, meta), is_document=True
+    )
 
 
 @consumes(WorkOrderAccepted)

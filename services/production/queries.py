@@ -11,7 +11,7 @@ from isthmus.production.v1.work_order_pb2 import WorkOrder as WorkOrderMessage
 from servicekit import paging
 from servicekit.clock import micros
 from servicekit.database import Tx
-from services.production import line_wire, wire
+from services.production import confirmation_wire, line_wire, wire
 from services.production.domain.confirmation import Confirmation
 from services.production.domain.line import Line, hold_reasons
 from services.production.domain.work_order import WorkOrder
@@ -146,5 +146,5 @@ def _confirmations_of_plant(tx: Tx, request: messages.ListConfirmationsRequest) 
 def _confirmations(
     request: messages.ListConfirmationsRequest, found: Sequence[Confirmation], last: list[Any] | None
 ) -> messages.ListConfirmationsResponse:
-    said = [wire.listed_confirmation_message(confirmation) for confirmation in found]
+    said = [confirmation_wire.listed_confirmation_message(confirmation) for confirmation in found]
     return messages.ListConfirmationsResponse(confirmations=said, next_page_token=paging.token(request, last))

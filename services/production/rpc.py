@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceServicer
 from servicekit.run import Kit
-from services.production import confirmation_use_cases, queries, use_cases, wire
+from services.production import confirmation_use_cases, confirmation_wire, queries, use_cases, wire
 
 
 class ProductionService(ProductionServiceServicer):
@@ -25,17 +25,21 @@ class ProductionService(ProductionServiceServicer):
         return await self._door.run(use_cases.cancel_work_order, wire.cancel_work_order(request))
 
     async def ConfirmOperation(self, request: Any, context: Any) -> Any:
-        return await self._door.run(confirmation_use_cases.confirm_operation, wire.confirm_operation(request))
+        return await self._door.run(
+            confirmation_use_cases.confirm_operation, confirmation_wire.confirm_operation(request)
+        )
 
     async def ImportConfirmations(self, requests: Any, context: Any) -> Any:
         async for message in requests:
             outcomes = await self._door.run_each(
-                confirmation_use_cases.confirm_operation, message.requests, wire.confirm_operation
+                confirmation_use_cases.confirm_operation, message.requests, confirmation_wire.confirm_operation
             )
-            yield wire.import_confirmations_response(outcomes)
+            yield confirmation_wire.import_confirmations_response(outcomes)
 
     async def ReverseConfirmation(self, request: Any, context: Any) -> Any:
-        return await self._door.run(confirmation_use_cases.reverse_confirmation, wire.reverse_confirmation(request))
+        return await self._door.run(
+            confirmation_use_cases.reverse_confirmation, confirmation_wire.reverse_confirmation(request)
+        )
 
     async def GetWorkOrder(self, request: Any, context: Any) -> Any:
         return await self._database.read(lambda tx: queries.get_work_order(tx, request))

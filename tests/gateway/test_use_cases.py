@@ -15,7 +15,7 @@ from isthmus.quality.v1.inspection_pb2 import Disposition, Inspection
 from isthmus.quality.v1.quality_events_pb2 import DispositionDecided, InspectionAdvanced, InspectionOpened
 from servicekit.facts import EventMeta
 from servicekit.use_case import Decision, Seen
-from services.gateway import event_handlers, use_cases, wire
+from services.gateway import event_handlers, hold_wire, use_cases, wire
 from services.gateway.domain.erp_order import ErpFeed, ErpOrder, Step
 from services.gateway.domain.held_lot import HeldLot
 from services.gateway.store import STORE
@@ -24,13 +24,13 @@ from tests.support.seen import facts_of, seen
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ORDER = ErpOrder("ghent-1", "ghent", "1", "RESIN-7", Step.RELEASED, "", False, "")
 LOT = HeldLot("ghent", "RESIN-7", "R-1", "ghent-1", None, "pending", True, False, 0)
-HOLD = wire.HoldInErp(LOT, "")
-FREE = wire.ReleaseInErp("ghent", "RESIN-7", "R-1", "ghent-1", "passed", True, "")
+HOLD = hold_wire.HoldInErp(LOT, "")
+FREE = hold_wire.ReleaseInErp("ghent", "RESIN-7", "R-1", "ghent-1", "passed", True, "")
 COMPLETE = wire.CompleteInErp("ghent-1", WorkOrderTotals())
 INSPECTION = Inspection(
     inspection_id="i-1", work_order_id="ghent-1", item_id="RESIN-7", disposition=Disposition.DISPOSITION_FAILED
 )
-INSPECT = wire.InspectInErp("i-1", "ghent-1", INSPECTION, True)
+INSPECT = hold_wire.InspectInErp("i-1", "ghent-1", INSPECTION, True)
 
 
 seen_with = partial(seen, STORE)
@@ -80,13 +80,15 @@ QUARANTINE = Hold(hold_id="h-1", plant_id="ghent", item_id="RESIN-7", lot_id="R-
 
 
 def test_the_warehouse_blocks_a_held_lot_also_where_no_erp_is_asked() -> None:
-    asked = decide(seen_with(ORDER), use_cases.hold_in_erp, wire.hold(LotHeld(hold=QUARANTINE), META))
+    asked = decide(seen_with(ORDER), use_cases.hold_in_erp, hold_wire.hold(LotHeld(hold=QUARANTINE), META))
     assert (kinds(asked), asked.moot) == (["block_lot"], "")
     assert asked.postings[0].payload.is_blocked
 
 
 def test_the_warehouse_frees_a_lot_only_when_no_hold_of_it_stands() -> None:
-    one_of_two, last = (wire.release(LotReleased(hold=QUARANTINE, is_available=last), META) for last in (False, True))
+    one_of_two, last = (
+        hold_wire.release(LotReleased(hold=QUARANTINE, is_available=last), META) for last in (False, True)
+    )
     assert kinds(decide(seen_with(ORDER), use_cases.release_in_erp, one_of_two)) == []
     freed = decide(seen_with(ORDER), use_cases.release_in_erp, last)
     assert kinds(freed) == ["block_lot"]
@@ -109,7 +111,7 @@ def test_the_erp_hears_what_came_in_after_a_lot_failed_and_nothing_of_one_that_i
     inspection.disposition = Disposition.DISPOSITION_FAILED
     found = seen_with(replace(ORDER, is_completing=True), ErpFeed("ghent", "", "8.0"))
     inspection.results.add(characteristic_id="viscosity")
-    decide(found, use_cases.inspect_in_erp, wire.inspect(DispositionDecided(inspection=inspection)))
+    decide(found, use_cases.inspect_in_erp, hold_wire.inspect(DispositionDecided(inspection=inspection)))
     inspection.results.add(characteristic_id="solids")
     told = event_handlers.complete_inspection_in_erp(InspectionAdvanced(inspection=inspection), META)
     assert told is not None

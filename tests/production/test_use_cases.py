@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from servicekit.domain import BusinessKey, DomainError, Quantity, UnitMismatch
-from services.production import confirmation_use_cases, use_cases, wire
+from services.production import confirmation_use_cases, confirmation_wire, use_cases, wire
 from services.production.domain.confirmation import ConfirmationMissing, PlantMismatch
 from services.production.domain.line import Block, Line
 from services.production.domain.plant import Plant
@@ -53,8 +53,8 @@ def a_release(**changes: Any) -> wire.ReleaseWorkOrder:
     return replace(command, **changes)
 
 
-def a_report(**changes: Any) -> wire.ConfirmOperation:
-    command = wire.ConfirmOperation(
+def a_report(**changes: Any) -> confirmation_wire.ConfirmOperation:
+    command = confirmation_wire.ConfirmOperation(
         business_key=BusinessKey("mes-aachen", "confirmation", "M-1"),
         plant_id="aachen",
         work_order_id="aachen-1",
@@ -194,15 +194,15 @@ def test_the_last_confirmation_completes_the_order_with_its_totals() -> None:
 def test_a_line_of_a_document_is_no_other_document_with_a_stroke_in_its_number() -> None:
     """Else the second of them would overwrite the first one's confirmation."""
     of_line, of_number = BusinessKey("mes", "confirmation", "7", "1"), BusinessKey("mes", "confirmation", "7/1")
-    assert wire.confirmation_id(of_line) != wire.confirmation_id(of_number)
+    assert confirmation_wire.confirmation_id(of_line) != confirmation_wire.confirmation_id(of_number)
 
 
 def test_reversing_takes_the_same_amounts_back_and_reopens() -> None:
-    done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
+    done = a_confirmation(confirmation_id=confirmation_wire.confirmation_id(a_confirmation().business_key))
     order = a_work_order(state=State.COMPLETED, good=pieces("5"))
     operations = [two_operations()[0], replace(two_operations()[1], good=Decimal(5))]
     total = Total("aachen-1", "output", "P-1", "", pieces("5"))
-    command = wire.ReverseConfirmation(
+    command = confirmation_wire.ReverseConfirmation(
         BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
     )
     decision = confirmation_use_cases.decide_reverse(seen(STORE, order, done, total, *operations), command, NOW)
@@ -223,11 +223,13 @@ def test_an_order_that_is_open_again_is_told_what_became_of_its_lines(
     operations = [replace(o, good=Decimal(5), work_centre_id="CNC-01") for o in two_operations()]
     order = a_work_order(state=State.COMPLETED, good=pieces("5"), is_held=was_held)
     done = a_confirmation(
-        confirmation_id=wire.confirmation_id(a_confirmation().business_key), operation_sequence=20, output_lot_id="P-1"
+        confirmation_id=confirmation_wire.confirmation_id(a_confirmation().business_key),
+        operation_sequence=20,
+        output_lot_id="P-1",
     )
     total = Total("aachen-1", "output", "", "P-1", pieces("5"))
     line = Line("aachen", "CNC-01", (Block("down", "PRESS-1", 17, NOW),) if is_blocked else ())
-    command = wire.ReverseConfirmation(
+    command = confirmation_wire.ReverseConfirmation(
         BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", done.business_key, "counted wrong"
     )
     decision = confirmation_use_cases.decide_reverse(seen(STORE, order, done, total, line, *operations), command, NOW)
@@ -236,14 +238,18 @@ def test_an_order_that_is_open_again_is_told_what_became_of_its_lines(
 
 def test_only_a_booked_confirmation_is_reversed() -> None:
     unknown = BusinessKey("mes-aachen", "confirmation", "M-404")
-    command = wire.ReverseConfirmation(BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", unknown, "wrong")
+    command = confirmation_wire.ReverseConfirmation(
+        BusinessKey("mes-aachen", "reversal", "M-2"), "aachen", unknown, "wrong"
+    )
     with pytest.raises(ConfirmationMissing):
         confirmation_use_cases.decide_reverse(seen(STORE, a_work_order()), command, NOW)
 
 
 def test_another_plant_reverses_nothing_here() -> None:
-    done = a_confirmation(confirmation_id=wire.confirmation_id(a_confirmation().business_key))
-    command = wire.ReverseConfirmation(BusinessKey("mes-brno", "reversal", "1"), "brno", done.business_key, "wrong")
+    done = a_confirmation(confirmation_id=confirmation_wire.confirmation_id(a_confirmation().business_key))
+    command = confirmation_wire.ReverseConfirmation(
+        BusinessKey("mes-brno", "reversal", "1"), "brno", done.business_key, "wrong"
+    )
     with pytest.raises(PlantMismatch):
         confirmation_use_cases.decide_reverse(seen(STORE, a_work_order(), done, *two_operations()), command, NOW)
 
