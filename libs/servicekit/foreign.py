@@ -59,8 +59,12 @@ def noting(requests: Requests) -> Iterator[None]:
 
 
 def note(request: str, content: Any) -> None:
-    """An adapter asks a foreign system for a change: `request` such as "POST /v2/orders", and its content. No secrets."""
-    if (requests := _requests.get(None)) is not None:
+    """An adapter asks a foreign system for a change: `request` such as "POST /v2/orders", and its content. No secrets.
+
+    What would be too much to show is not kept either: a partner may be asked again for days.
+    """
+    requests = _requests.get(None)
+    if requests is not None and sum(len(said) for _, said in requests) <= MOST:
         requests.append((request, text_of(content)[: MOST + 1]))
 
 

@@ -213,7 +213,8 @@ class Poster:
         return kind.settle_time // timedelta(microseconds=1) - elapsed
 
     async def _try(self, row: PostingRow, step: Awaitable[PostingRow | None], kind: PostingKind) -> PostingRow | None:
-        circuit = self._circuits[row.partner_id]
+        circuit, requests = self._circuits[row.partner_id], self._requests.get(row.posting_id, [])
+        asked = len(requests)
         try:
             async with asyncio.timeout(kind.settle_time.total_seconds() * 0.45):
                 result = await step
@@ -222,9 +223,11 @@ class Poster:
             return await self._refuse(row, refusal)
         except Away as away:
             circuit.failed()
+            del requests[asked:]  # it reached nobody
             return await self._wait(row, _before(row.state), str(away))
         except NotYet as early:
             circuit.worked()
+            del requests[asked:]
             if row.attempts >= NOT_YET_MOST:
                 return await self._refuse(row, Refused("NOT_YET", str(early)))
             return await self._wait(row, _before(row.state), str(early))

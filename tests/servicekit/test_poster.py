@@ -153,7 +153,8 @@ DRAFT, BOOK = 'draft {"reference": "k1"}', 'book {"number": "D1"}'
     [
         ([], [("acknowledged", [DRAFT, BOOK])]),
         (["after book silence"], [("unknown", [DRAFT, BOOK]), ("acknowledged", [DRAFT, BOOK])]),
-        (["before draft away"], [("acknowledged", [DRAFT, DRAFT, BOOK])]),
+        (["before draft away"], [("acknowledged", [DRAFT, BOOK])]),
+        (["before book not yet"], [("acknowledged", [DRAFT, BOOK])]),
         (["before book no"], [("refused", [DRAFT, BOOK]), ("acknowledged", [DRAFT, BOOK])]),
     ],
 )
