@@ -7,7 +7,8 @@ import re
 import sys
 import time
 from collections.abc import Iterable, MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import structlog
 from opentelemetry import context, trace
@@ -74,6 +75,21 @@ def stop() -> None:
         provider.shutdown()
 
 
+class _Log:
+    """Standard error, where a disk that takes no more lines fails no call: what was done or refused would get another answer."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def _start_logs(service: str, log_level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=log_level.upper(), format="%(message)s", force=True)
     for noisy in ("httpx", "httpcore", "asyncua", "opentelemetry", "grpc", "nats", "alembic"):
@@ -88,7 +104,7 @@ def _start_logs(service: str, log_level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(log_level.lower()),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Log(sys.stderr)),  # type: ignore[arg-type]  # it only writes
     )
     structlog.contextvars.bind_contextvars(service=service)
 
