@@ -28,6 +28,7 @@ from tests.support.running import Hub
 COUNTS = (1, 2, 4)
 PLANTS = ("aachen", "brno", "cheb", "dover")
 ORDERS, CALLS, IN_FLIGHT = 25, 4000, 64  # orders of a plant
+REPETITIONS = 3
 Say = Callable[[str], None]
 
 
@@ -131,10 +132,10 @@ def once(count: int, many: int, home: Path, fresh: Callable[[], str]) -> dict[st
     return {"calls": many / took, "booked": many / done}
 
 
-def measure(repetitions: int, home: Path, report: Report, say: Say) -> None:
+def measure(home: Path, report: Report, say: Say) -> None:
     found: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}
     with databases("postgresql", home) as fresh:
-        for repetition in range(1, repetitions + 1):
+        for repetition in range(1, REPETITIONS + 1):
             for count, runs in found.items():
                 place = home / f"{repetition}-{count}"
                 place.mkdir()

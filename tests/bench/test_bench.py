@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from deploy.local.report import Report
 from tests.bench import control_room, handler, latency, pipeline, replicas, rpc, work
+from tests.bench.__main__ import ON_BOTH, ONCE, PARTS, steps
 from tests.bench.orders import booked, echo, production
 from tests.support.broker import Broker
 from tests.support.postgres import Postgres
@@ -69,3 +72,11 @@ def test_operations_answers_from_a_store_that_was_filled_and_hears_every_fact(
 
 def test_replicas_book_every_call_once(postgres: Postgres, tmp_path: Path) -> None:
     assert replicas.once(2, 200, tmp_path, postgres.fresh)["booked"] > 0
+
+
+def test_every_part_can_be_run_as_make_bench_runs_it(tmp_path: Path) -> None:
+    asked = SimpleNamespace(parts=",".join(PARTS), facts=1, repetitions=1, only="")
+    found = steps(asked)
+    assert len(found) == len(pipeline.GOALS) + 2 * len(ON_BOTH) + len(ONCE)
+    for _, run in found:
+        inspect.signature(run).bind(tmp_path, Report(), print)
