@@ -89,6 +89,9 @@ class TrytonClient:
         # Bodies are read raw because of the header that lies; httpx must not decode them.
         self._http = httpx.AsyncClient(base_url=settings.url, timeout=timeout, headers={"Accept-Encoding": "gzip"})
         self._logging_in = asyncio.Lock()
+        self.making_lot = (
+            asyncio.Lock()
+        )  # Tryton makes the same number twice: whoever lacks a lot looks and makes it alone
         self._authorization = ""
         self._number = 0
         self.context: dict[str, Any] = {}

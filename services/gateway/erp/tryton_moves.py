@@ -198,11 +198,12 @@ class Tryton:
         return {code: ids[symbol] for code, symbol in SYMBOLS.items() if symbol in ids}
 
     async def _lot(self, product: int, number: str) -> int:
-        found = await self.one("stock.lot", [["number", "=", number], ["product", "=", product]], ["number"])
-        if found is not None:
-            return int(found["id"])
-        (made,) = await self.client.model("stock.lot", "create", [{"number": number, "product": product}])
-        return int(made)
+        async with self.client.making_lot:
+            found = await self.one("stock.lot", [["number", "=", number], ["product", "=", product]], ["number"])
+            if found is not None:
+                return int(found["id"])
+            (made,) = await self.client.model("stock.lot", "create", [{"number": number, "product": product}])
+            return int(made)
 
 
 def sums_of(moves: Iterable[Mapping[str, Any]]) -> Sums:

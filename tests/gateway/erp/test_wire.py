@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,16 @@ async def test_the_release_is_found_by_asking_the_newest_path_first(erp: ErpServ
     assert client.version.startswith(erp.series)
     assert (client.version == erp.series) == (erp.series == "8.0")
     assert client.dialect is DIALECTS[int(erp.series[0])]
+
+
+async def test_postings_at_once_that_need_a_new_lot_make_one_of_it(erp: ErpServer, client: TrytonClient) -> None:
+    """Tryton makes the same number twice: an output's lot and its delivery's would be two, and the delivery wait for ever."""
+    product, kinds = erp.seed["products"][erp.seed["item"]], posting_kinds(client)
+    made = [kinds[kind]._lot(product, "ONCE-1") for kind in ("complete_work_order", "ship_delivery") * 5]
+    assert len(set(await asyncio.gather(*made))) == 1
+    assert (
+        len(await client.model("stock.lot", "search_read", [["number", "=", "ONCE-1"]], 0, None, None, ["number"])) == 1
+    )
 
 
 async def test_what_it_is_asked_is_noted_without_the_users_session_and_context(
