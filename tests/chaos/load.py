@@ -12,8 +12,10 @@ import random
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -91,10 +93,13 @@ class Load:
 
     # --- how it enters
 
-    async def _enter(self, order: Order, kind: str, lot: str = "", *, by_call: bool) -> None:
-        document = self._document(order, kind, lot)
-        door = "call" if by_call else "mes"
+    def _enter(self, order: Order, kind: str, lot: str = "", *, by_call: bool) -> Coroutine[Any, Any, None]:
+        """It is under way from now on, not only once its task runs: else an order's last word could pass it by."""
         order.under_way += 1
+        return self._entered(order, self._document(order, kind, lot), kind, by_call=by_call)
+
+    async def _entered(self, order: Order, document: Document, kind: str, *, by_call: bool) -> None:
+        door = "call" if by_call else "mes"
         try:
             more = {"order": order.order_id, "door": door, "good": document.good, "lot": document.lot}
             right = document.operation - (SLIP if kind == "operation" else 0)  # as a person will put it right
