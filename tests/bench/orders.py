@@ -6,8 +6,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import grpc
@@ -38,30 +40,36 @@ def production(home: Path, fresh: Callable[[], str]) -> Iterator[Hub]:
         for name in ("master_data", "production"):
             hub.start(name)
         hub.wait_ready("master_data", "production")
-        asyncio.run(release_orders(hub))
+        asyncio.run(release_orders(hub, ["aachen"], ORDERS))
         hub.kill("master_data")
         yield hub
     finally:
         hub.stop()
 
 
-async def release_orders(hub: Hub) -> None:
+async def release_orders(hub: Hub, plants: Sequence[str], each: int) -> None:
+    """So many orders open on each plant, <plant>-O0 and so on."""
     with grpc.insecure_channel(hub.address("master_data")) as channel:
-        MasterDataServiceStub(channel).RecordItem(an_item(is_lot_tracked=False), timeout=10)
+        for plant in plants:
+            item = an_item(is_lot_tracked=False)
+            item.business_key.source_system, item.plant_id = f"erp-{plant}", plant
+            MasterDataServiceStub(channel).RecordItem(item, timeout=10)
     with grpc.insecure_channel(hub.address("production")) as channel:
         stub = ProductionServiceStub(channel)
 
-        def released(number: int) -> bool:
+        def released(plant: str, number: int) -> bool:
+            request = a_release(f"O{number}", quantity=str(PIECES))
+            request.business_key.source_system, request.work_order.plant_id = f"erp-{plant}", plant
             try:
-                stub.ReleaseWorkOrder(a_release(f"O{number}", quantity=str(PIECES)), timeout=10)
+                stub.ReleaseWorkOrder(request, timeout=10)
             except grpc.RpcError as error:
                 if from_rpc_error(error)[1] == "ITEM_UNKNOWN":  # not yet heard
                     return False
                 raise
             return True
 
-        for number in range(ORDERS):
-            await eventually(lambda number=number: released(number))  # type: ignore[misc]
+        for plant, number in product(plants, range(each)):
+            await eventually(partial(released, plant, number))
 
 
 @contextmanager

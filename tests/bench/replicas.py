@@ -18,11 +18,10 @@ import sqlalchemy as sa
 import uvloop
 
 from deploy.local.report import Report
-from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
-from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
+from tests.bench.orders import release_orders
 from tests.bench.pipeline import databases
 from tests.support.eventually import eventually
-from tests.support.requests import a_confirmation, a_release, an_item
+from tests.support.requests import a_confirmation
 from tests.support.running import Hub
 
 COUNTS = (1, 2, 4)
@@ -59,35 +58,11 @@ def running(count: int, home: Path, fresh: Callable[[], str]) -> Iterator[Hub]:
             for name in names:
                 hub.start(name)
             hub.wait_ready(*names)
-        asyncio.run(release(hub))
+        asyncio.run(release_orders(hub, PLANTS, ORDERS))
         hub.kill("master_data")
         yield hub
     finally:
         hub.stop()
-
-
-async def release(hub: Hub) -> None:
-    with grpc.insecure_channel(hub.address("master_data")) as channel:
-        for plant in PLANTS:
-            item = an_item(is_lot_tracked=False)
-            item.business_key.source_system, item.plant_id = f"erp-{plant}", plant
-            MasterDataServiceStub(channel).RecordItem(item, timeout=10)
-    with grpc.insecure_channel(hub.address("production")) as channel:
-        stub = ProductionServiceStub(channel)
-        for plant in PLANTS:
-            for number in range(ORDERS):
-                await eventually(lambda plant=plant, number=number: _released(stub, plant, number), within=60)  # type: ignore[misc]
-
-
-def _released(stub: ProductionServiceStub, plant: str, number: int) -> bool:
-    request = a_release(f"O{number}", quantity=str(CALLS))
-    request.work_order.plant_id = plant
-    request.business_key.source_system = f"erp-{plant}"
-    try:
-        stub.ReleaseWorkOrder(request, timeout=10)
-    except grpc.RpcError:
-        return False  # the item is not heard of yet
-    return True
 
 
 async def call_all(hub: Hub, many: int) -> float:
