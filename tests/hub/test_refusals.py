@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -41,13 +42,17 @@ SAID_LATER = ("AllocationChanged", "MaterialAvailabilityChanged")
 ALL, OUTBOX = "SELECT * FROM {}", "SELECT fact_type, envelope FROM outbox"
 
 
-def rows_of(calls: Calls, service: str, query: str) -> list[Any]:
-    # No transaction: one that pauses on a busy machine would be ended as frozen.
+@contextmanager
+def closing_engine(calls: Calls, service: str) -> Iterator[sa.Engine]:
+    """No transaction: one that pauses on a busy machine would be ended as frozen."""
     engine = sa.create_engine(calls.hub.urls[service], isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        found = list(connection.exec_driver_sql(query))
+    yield engine
     engine.dispose()
-    return found
+
+
+def rows_of(calls: Calls, service: str, query: str) -> list[Any]:
+    with closing_engine(calls, service) as engine, engine.connect() as connection:
+        return list(connection.exec_driver_sql(query))
 
 
 def unread(calls: Calls) -> list[str]:
@@ -66,7 +71,8 @@ def unread(calls: Calls) -> list[str]:
 def state_of(calls: Calls, service: str) -> dict[str, str]:
     """A digest of each table in a service's database that does not move by itself, with all facts before it taken in."""
     wait_until_nothing(lambda: unread(calls), within=DEADLINE)
-    tables = sorted(set(sa.inspect(sa.create_engine(calls.hub.urls[service])).get_table_names()) - MOVING)
+    with closing_engine(calls, service) as engine:
+        tables = set(sa.inspect(engine).get_table_names()) - MOVING
     rows = {name: rows_of(calls, service, ALL.format(name)) for name in tables if name != "outbox"}
     rows["outbox"] = [row for row in rows_of(calls, service, OUTBOX) if not row.fact_type.endswith(SAID_LATER)]
     return {name: hashlib.sha256(repr(sorted(map(repr, found))).encode()).hexdigest() for name, found in rows.items()}
