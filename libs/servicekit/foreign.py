@@ -38,9 +38,9 @@ def record_of(
     return record
 
 
-def shown(record: PlantRecord) -> PlantRecord | None:
-    """The record, where it is small enough to go with a fact."""
-    return record if record.ByteSize() <= MOST else None
+def shown(record: PlantRecord | None) -> PlantRecord | None:
+    """The record, where there is one and it is small enough to go with a fact."""
+    return record if record is not None and record.ByteSize() <= MOST else None
 
 
 def source_of(request: Message) -> PlantRecord | None:

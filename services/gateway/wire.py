@@ -140,7 +140,7 @@ def erp_order_noticed(order: ErpOrder, seen: SeenOrder, erp_release: str) -> Any
         item_id=order.item_id,
         quantity=seen.work_order.planned_quantity,
         erp_release=erp_release,
-        source_record=foreign.shown(seen.source) if seen.source is not None else None,
+        source_record=foreign.shown(seen.source),
     )
 
 

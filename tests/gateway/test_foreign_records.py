@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from isthmus.gateway.v1.erp_postings_pb2 import AnnounceReceipt
+from isthmus.production.v1.work_order_pb2 import WorkOrder
 from servicekit import foreign
 from servicekit.clock import now
 from servicekit.postings import Posting, PostingOutcome
 from services.gateway import wire, wms
+from services.gateway.domain.erp_order import ErpOrder, Step
+from services.gateway.erp.canonical import ErpOrder as SeenOrder
+from services.gateway.erp.canonical import ErpState
 
 POSTING = Posting("p-1", "aachen", "wms", "announce_receipt", "aachen-1", "aachen-1/1", AnnounceReceipt())
 SENT = foreign.asked_of("wms", "aachen-1/1", [("POST /v2/inbound-notices", "{}")])
@@ -32,6 +36,14 @@ def test_every_end_of_a_posting_tells_what_was_asked(state: str) -> None:
 def test_what_was_asked_before_this_process_began_is_not_made_up() -> None:
     fact = wire.posting_fact(PostingOutcome(POSTING, "acknowledged", "7", {}, "", ""), now())
     assert not fact.HasField("sent_record")
+
+
+@pytest.mark.parametrize(("remark", "is_kept"), [("rush", True), ("x" * foreign.MOST, False)])
+def test_an_order_goes_with_what_the_erp_gave_unless_it_is_too_large(remark: str, is_kept: bool) -> None:
+    source = foreign.record_of("erp-aachen", "production", "9", {"number": "7", "remark": remark})
+    seen = SeenOrder(WorkOrder(plant_id="aachen", erp_order_number="7"), ErpState.RELEASED, source=source)
+    order = ErpOrder("aachen-7", "aachen", "7", "PUMP-100", Step.NOTICED, "", False, "")
+    assert wire.erp_order_noticed(order, seen, "tryton 8.0").HasField("source_record") == is_kept
 
 
 @pytest.mark.parametrize(("kind", "data"), [("inbound.received", RECEIVED), ("outbound.shipped", SHIPPED)])

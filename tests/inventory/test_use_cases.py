@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,7 @@ from services.inventory.domain.ledger import (
     ReceiptExceedsStock,
     Stock,
     TimeInFuture,
+    Transaction,
 )
 from services.inventory.domain.shipment import (
     Line,
@@ -112,6 +114,17 @@ def test_what_the_warehouse_said_goes_with_the_fact_and_makes_no_other_document(
     fingerprint = use_cases.confirm_receipt.fingerprint
     assert fingerprint is not None
     assert "source" not in fingerprint.fields[1]
+
+
+def test_a_line_of_a_receipt_is_no_other_receipt_with_a_stroke_in_its_number() -> None:
+    held = Stock("aachen", "PUMP-100", "P-1", OUTPUT, pieces("5"))
+
+    def document_of(number: str, line: str) -> str:
+        command = replace(a_receipt(), business_key=BusinessKey("wms", "receipt", number, line))
+        decision = use_cases.decide_receipt(seen(STORE, LOT, held), command, NOW)
+        return next(noun.document_id for noun in decision.changed if isinstance(noun, Transaction))
+
+    assert document_of("7", "1") != document_of("7/1", "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.inventory.v1.inventory_service_pb2 import ConfirmReceiptRequest
 from servicekit import foreign
 
@@ -63,14 +62,3 @@ def test_nothing_asked_and_too_much_asked_show_nothing() -> None:
             foreign.note("POST /v2/orders", "x" * 1_000_000)
     assert sum(len(content) for _, content in requests) <= foreign.MOST + 1, "what can't be shown is not kept"
     assert foreign.asked_of("wms", "aachen-1", requests) is None
-
-
-def test_a_plant_record_is_the_same_in_every_fact() -> None:
-    """One message for what was read and what was asked: the console shows both alike."""
-    assert {field.name for field in PlantRecord.DESCRIPTOR.fields} == {
-        "connector_id",
-        "feed",
-        "record_id",
-        "fields",
-        "read_time",
-    }

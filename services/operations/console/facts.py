@@ -1,4 +1,4 @@
-"""A fact as it was told: its content in our words, and beside it a foreign system's own, of which it was made or which we sent."""
+"""A fact as it was told: its content in our words, and beside it what a foreign system said or was asked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from services.operations.console.asked import DEADLINE, Asked
 from services.operations.console.exceptions import desk_of, exact, hex_of
 from services.operations.console.words import Shown, at
 
-SOURCE, SENT = (
-    "sourceRecord",
-    "sentRecord",
-)  # what a foreign system said, as it said it; what it was asked, as it was asked
+SAID, ASKED = "sourceRecord", "sentRecord"  # by a foreign system, of it: in its own form
 
 
 def desk_name(asked: Asked, slot: str) -> str:
@@ -33,7 +30,7 @@ async def page(asked: Asked, request: Request) -> Shown:
     slot, sequence = request.path_params["producer_slot"], request.path_params["sequence"]
     wanted = messages.GetToldFactRequest(producer_slot=slot, producer_sequence=sequence)
     told = await desk_of(asked, desk_name(asked, slot) or slot).GetToldFact(wanted, timeout=DEADLINE)
-    content, source, sent = _sides(told.content_json)
+    content, record, was_asked = _sides(told.content_json)
     return "fact.html", {
         "slot": slot,
         "sequence": sequence,
@@ -41,30 +38,30 @@ async def page(asked: Asked, request: Request) -> Shown:
         "fact_type": told.fact_type,
         "record_time": at(told.record_time),
         "content": content,
-        "source": source,
-        "sent": sent,
+        "record": record,
+        "was_asked": was_asked,
         "size": len(told.envelope),
         "hex": hex_of(told.envelope),
     }
 
 
-def _sides(content_json: str) -> tuple[str, dict[str, Any] | None, dict[str, Any] | None]:
-    """Our content without foreign records, and those."""
+def _sides(content_json: str) -> tuple[str, dict[str, Any] | None, bool]:
+    """Our content without the foreign record, that, and whether it is what we asked for."""
     try:
         content = json.loads(content_json)
     except ValueError:
-        return content_json, None, None
-    source, sent = (_readable(content.pop(name, None)) for name in (SOURCE, SENT))
-    return exact(json.dumps(content)), source, sent
+        return content_json, None, False
+    said, asked = content.pop(SAID, None), content.pop(ASKED, None)
+    record = said or asked
+    return exact(json.dumps(content)), _readable(record) if record else None, record is asked
 
 
-def _readable(record: dict[str, Any] | None) -> dict[str, Any] | None:
+def _readable(record: dict[str, Any]) -> dict[str, Any]:
     """A foreign record with the values that have parts written one below the other."""
-    if record is None:
-        return None
-    values = [(field.get("name", ""), field.get("value", "")) for field in record.get("fields", [])]
     fields = []
-    for name, value in values:
+    for field in record.get("fields", []):
+        value = field.get("value", "")
         has_parts = value.startswith(("[", "{"))
-        fields.append({"name": name, "value": exact(value) if has_parts else value, "has_parts": has_parts})
+        name, text = field.get("name", ""), exact(value) if has_parts else value
+        fields.append({"name": name, "value": text, "has_parts": has_parts})
     return {**record, "fields": fields}
