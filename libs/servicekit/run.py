@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -56,6 +57,7 @@ OUTBOX_KEPT = timedelta(days=35)  # after the stream had them: a lost stream is 
 CLAIMS_KEPT = timedelta(days=400)  # within it a document that comes again gets its first answer
 HOUSEKEEPING_SECONDS = 60.0
 CANCEL_SECONDS = 1.0
+COLLECTED_AFTER = (20_000, 20, 50)  # new objects in a first collection; collections of one generation in the next one's
 WHOLE, LOOPS = "slots", "service"  # places that are no plants
 
 
@@ -154,6 +156,7 @@ async def _serve(service: Service, kit: Kit) -> None:
     tasks = [asyncio.ensure_future(part) for part in _parts(service, kit)]
     if service.before_serving is not None:
         await service.before_serving(kit)
+    calm_collector()
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     log.info("ready", listen=kit.settings.listen, plants=list(kit.settings.plants))
     stop = asyncio.ensure_future(stopping.wait())
@@ -167,6 +170,17 @@ async def _serve(service: Service, kit: Kit) -> None:
             log.error("part of the service failed", error=repr(error), exc_info=error)
         raise SystemExit(1)
     log.info("stopped")
+
+
+def calm_collector() -> None:
+    """Let the garbage collector pass over what stands once a service is ready, and look at new objects less often.
+
+    A fact makes dozens of objects and no cycles. At the usual 700 the collector took a seventh of a reader's time, and its
+    walks through all that the libraries hold were an edge bridge's slowest hundredth.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
 
 
 async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | None]:

@@ -169,7 +169,7 @@ class Seen:
         """Write what was changed, set-based, tables in name order."""
         inserts: dict[Rows[Any], list[Any]] = {}
         updates: dict[Rows[Any], list[Any]] = {}
-        for rows, key in sorted(self._touched, key=lambda item: (item[0].table.name, repr(item[1]))):
+        for rows, key in sorted(self._touched, key=lambda item: (item[0].table.name, item[1])):
             noun = self._nouns[rows, key]
             if noun is None:
                 rows.delete(tx, key)

@@ -53,7 +53,7 @@ def decide_confirm(seen: Seen, command: confirmation_wire.ConfirmOperation, now:
 
 def _confirmation(command: confirmation_wire.ConfirmOperation, plant: Plant, booking_number: int) -> Confirmation:
     return Confirmation(
-        confirmation_id=confirmation_wire.confirmation_id(command.business_key),
+        confirmation_id=command.confirmation_id,
         business_key=command.business_key,
         plant_id=command.plant_id,
         work_order_id=command.work_order_id,
@@ -96,9 +96,7 @@ def changed_now(operation: Operation, now: datetime) -> Operation:
 
 confirm_operation = UseCase(
     name="confirm_operation",
-    loads=lambda c, seen: _confirm_loads(
-        c.work_order_id, c.plant_id, confirmation_wire.confirmation_id(c.business_key), seen
-    ),
+    loads=lambda c, seen: _confirm_loads(c.work_order_id, c.plant_id, c.confirmation_id, seen),
     decide=decide_confirm,
     fingerprint=Fingerprint.of(
         "plant_id",

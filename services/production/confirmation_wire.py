@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from isthmus.edge.v1.edge_events_pb2 import ConfirmationReported, ReversalReported
@@ -42,6 +42,10 @@ class ConfirmOperation:
     operator_id: str
     is_final: bool
     is_late: bool = False
+    confirmation_id: str = field(init=False)  # made once: it is asked for with every load
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "confirmation_id", confirmation_id(self.business_key))
 
 
 @dataclass(frozen=True, slots=True)

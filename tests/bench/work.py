@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import nats
+from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 
 from isthmus.events.v1.envelope_pb2 import Envelope
@@ -107,8 +108,14 @@ async def batch(client: nats.aio.client.Client, facts: Sequence[Envelope], subje
 async def stored(url: str, stream: str) -> int:
     """Business facts in a stream."""
     client = await nats.connect(url)
-    info = await client.jetstream().stream_info(stream, subjects_filter=">")
+    held = await stored_now(client.jetstream(), stream)
     await client.close()
+    return held
+
+
+async def stored_now(js: JetStreamContext, stream: str) -> int:
+    """The same, over a connection that stands."""
+    info = await js.stream_info(stream, subjects_filter=">")
     beats = subjects_of(SLOT_OUT)[1]
     return sum(count for subject, count in (info.state.subjects or {}).items() if subject != beats)
 
