@@ -8,45 +8,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import NamedTuple
 
 import structlog
-from google.protobuf.message import DecodeError
 
 from isthmus.events.v1.envelope_pb2 import Envelope
-from servicekit import clock, counts, lanes, position, telemetry
+from servicekit import clock, counts, dispatch, lanes, position, telemetry
 from servicekit.batch import Batch, Work
 from servicekit.bounds import Bounds, PlantBacklogFull
 from servicekit.database import Database, StoreUnavailable, Tx
-from servicekit.domain import BusinessKeyConflict, DomainError, Kind
+from servicekit.dispatch import Delivery, Dispatch
+from servicekit.domain import DomainError
 from servicekit.door import run_again
-from servicekit.facts import EventMeta, Handler, type_of, unpack
+from servicekit.facts import Handler, type_of
 from servicekit.lanes import LaneFact
 from servicekit.outbox import Stored, Told
 from servicekit.owners import FREE, Fence
-from servicekit.position import NOTHING_SAID, Position, Said, Step
+from servicekit.position import Position, Step
 from servicekit.use_case import Store
 
 log = structlog.get_logger()
 LANE_MOST = 128  # facts of a lane that are worked off in one transaction
-
-
-class FactVersionUnknown(DomainError):
-    """A newer version of a fact type that we know: it waits until this service is upgraded."""
-
-    reason, kind = "FACT_VERSION_UNKNOWN", Kind.MISSING
-
-
-class FactUnreadable(DomainError):
-    """The bytes are not what the fact's type says."""
-
-    reason, kind = "MESSAGE_UNREADABLE", Kind.INVALID
-
-
-class Misaddressed(DomainError):
-    """Plant, subject and producer of the fact do not agree."""
-
-    reason, kind = "FACT_MISADDRESSED", Kind.FORBIDDEN
 
 
 class Trial(NamedTuple):
@@ -63,16 +46,6 @@ class _TakenBack(Exception):
     def __init__(self, trial: Trial) -> None:
         super().__init__()
         self.trial = trial
-
-
-class Delivery(NamedTuple):
-    """A fact as it came: from a stream, or (slot empty) from a local source that marks its own records."""
-
-    envelope: Envelope
-    slot: str = ""
-    stream_created: str = ""
-    stream_sequence: int = 0
-    said: Said = NOTHING_SAID
 
 
 class Taken(NamedTuple):
@@ -96,20 +69,6 @@ def _position_after(delivery: Delivery) -> Position:
     )
 
 
-def _is_second_content(work: Work) -> bool:
-    """A document that came again with other content: it is done with, without effect."""
-    return isinstance(work.error, BusinessKeyConflict) and work.is_document
-
-
-def _became(work: Work | Exception | None) -> str:
-    """What a fact that is done with has come to."""
-    if not isinstance(work, Work) or work.is_moot:
-        return counts.MOOT
-    if work.error is not None:
-        return counts.REFUSED
-    return counts.REPEAT if work.is_replayed else counts.DONE
-
-
 class Inbox:
     """Takes facts for one consumer."""
 
@@ -126,23 +85,15 @@ class Inbox:
         bounds: Bounds | None = None,
     ) -> None:
         self._database, self._store, self._told = database, store, told
-        self._handlers, self._hears_all = handlers, hears_all
         self.consumer = consumer or store.service
-        self._fence, self._bounds = fence, bounds or Bounds()
-        self._families = {name.rsplit(".", 2)[0] + "." + name.rsplit(".", 1)[1] for name in handlers}
+        self._dispatch = Dispatch(self.consumer, handlers, hears_all)
+        self.fence, self._bounds = fence, bounds or Bounds()
 
     def of_owner(self, fence: Fence) -> Inbox:
         """The same, as the owner of a place works it: nothing takes effect once another process owns that."""
-        return Inbox(
-            self._database,
-            self._store,
-            self._handlers,
-            self._told,
-            consumer=self.consumer,
-            hears_all=self._hears_all,
-            fence=fence,
-            bounds=self._bounds,
-        )
+        owned = copy(self)
+        owned.fence = fence
+        return owned
 
     async def take(self, deliveries: Sequence[Delivery]) -> Taken:
         """Handle facts in order of arrival. Of a slot with a hole nothing but the missing number is taken.
@@ -165,14 +116,14 @@ class Inbox:
 
     def _batch(self, tx: Tx, deliveries: Sequence[Delivery]) -> tuple[Taken, list[Stored]]:
         now = clock.now()
-        self._fence.check(tx)
+        self.fence.check(tx)
         self._bounds.look(tx)
         fresh, positions, taken, count = self._fresh(tx, deliveries)
         if not fresh:
             return taken, []
         open_lanes = set(lanes.lock(tx, self.consumer, [d.envelope.order_key for d in fresh]))
         settled = lanes.settled(tx, self.consumer, [d.envelope.event_id for d in fresh])
-        works = [(d.envelope, self.work_of(d)) for d in fresh if d.envelope.event_id not in settled]
+        works = [(d.envelope, self._dispatch.work_of(d)) for d in fresh if d.envelope.event_id not in settled]
         batch = Batch(tx, self._store, now)
         batch.load([w for e, w in works if isinstance(w, Work) and e.order_key not in open_lanes])
         for envelope, work in works:
@@ -180,12 +131,12 @@ class Inbox:
                 count[envelope.plant_id, counts.MOOT] += 1
             elif envelope.order_key in open_lanes:
                 lanes.append(tx, self.consumer, envelope, None, now)
-            elif (error := self.outcome(batch, work)) is not None:
+            elif (error := dispatch.decide(batch, work)) is not None:
                 lane = lanes.append(tx, self.consumer, envelope, error, now)
                 open_lanes.add(envelope.order_key)
                 self._say_lane(lane.state, envelope, error)
             else:
-                count[envelope.plant_id, _became(work)] += 1
+                count[envelope.plant_id, dispatch.became(work)] += 1
         for delivery in fresh:
             count[delivery.envelope.plant_id, counts.REPEAT] += delivery.envelope.event_id in settled
         position.save(tx, self.consumer, positions)
@@ -230,56 +181,8 @@ class Inbox:
         came = counts.arrived(positions, moved, [(d.slot, d.envelope.plant_id) for d in fresh])
         return fresh, moved, taken, came
 
-    def work_of(self, delivery: Delivery) -> Work | Exception | None:
-        """The command that a fact asks for; the error that it can't be understood; None: not for us."""
-        envelope = delivery.envelope
-        if envelope.restated_for and envelope.restated_for != self.consumer:
-            return None
-        fact_type = type_of(envelope.data)
-        handler = self._handlers.get(fact_type, self._hears_all)
-        try:
-            if delivery.slot and delivery.slot != envelope.producer_slot:
-                raise Misaddressed(slot=delivery.slot, producer_slot=envelope.producer_slot)
-            if delivery.slot and not envelope.producer_slot.endswith(f"-{envelope.plant_id}"):
-                raise Misaddressed(producer_slot=envelope.producer_slot, plant_id=envelope.plant_id)
-            if handler is None:
-                parts = fact_type.rsplit(".", 2)
-                if len(parts) == 3 and f"{parts[0]}.{parts[2]}" in self._families:
-                    raise FactVersionUnknown(type=fact_type)
-                return None
-            content = unpack(envelope.data)
-            if content is None and handler is not self._hears_all:
-                raise FactVersionUnknown(type=fact_type)
-            do = handler(content, EventMeta(envelope))
-        except DecodeError:
-            return FactUnreadable(type=fact_type)
-        except Exception as error:  # a mapping that fails is a reason to park, not to stop
-            return error
-        if do is None:
-            return None
-        return Work(
-            do.use_case,
-            do.command,
-            is_document=do.is_document,
-            cause=envelope.event_id,
-            traceparent=envelope.traceparent,
-            correlation_id=envelope.correlation_id,
-        )
-
-    def outcome(self, batch: Batch, work: Work | Exception) -> Exception | None:
-        """Decide; the error that opens or keeps a lane, or None when the fact is done with."""
-        if isinstance(work, Exception):
-            return work
-        batch.decide(work)
-        if _is_second_content(work):
-            # The second content stands in `conflicts`; the order itself is healthy and goes on.
-            assert isinstance(work.error, BusinessKeyConflict)
-            log.error("business key conflict", **work.error.facts)
-            return None
-        return work.error
-
     def _park(self, tx: Tx, delivery: Delivery, error: Exception) -> tuple[Taken, list[Stored]]:
-        self._fence.check(tx)
+        self.fence.check(tx)
         fresh, positions, taken, count = self._fresh(tx, [delivery])
         for one in fresh:
             lane = lanes.append(tx, self.consumer, one.envelope, error, clock.now())
@@ -311,9 +214,9 @@ class Inbox:
         """
 
         def transaction(tx: Tx) -> None:
-            self._fence.check(tx)
+            self.fence.check(tx)
             batch = Batch(tx, self._store, clock.now(), is_trial=True)
-            work = self.work_of(Delivery(envelope))
+            work = self._dispatch.work_of(Delivery(envelope))
             error = work if isinstance(work, Exception) else None
             if isinstance(work, Work):
                 batch.load([work])
@@ -321,7 +224,7 @@ class Inbox:
                 error = work.error
             told = batch.save() if error is None else []
             types = [type_of(Envelope.FromString(one.envelope).data) for one in told]
-            if isinstance(work, Work) and _is_second_content(work):
+            if isinstance(work, Work) and dispatch.is_second_content(work):
                 raise _TakenBack(Trial(None, [str(error)], []))
             raise _TakenBack(Trial(error, batch.moots, types))
 
@@ -387,7 +290,7 @@ class Inbox:
 
     def _is_to_work(self, tx: Tx, order_key: str, is_released: bool) -> bool:
         """Whether there is a lane, locked now, and nobody must release it first."""
-        self._fence.check(tx)
+        self.fence.check(tx)
         lane = lanes.lock(tx, self.consumer, [order_key]).get(order_key)
         return lane is not None and (lane.state != lanes.PARKED or is_released)
 
@@ -396,14 +299,14 @@ class Inbox:
         one's error.
         """
         envelopes = [fact.read() for fact in facts]
-        works = [self.work_of(Delivery(envelope)) for envelope in envelopes]
+        works = [self._dispatch.work_of(Delivery(envelope)) for envelope in envelopes]
         batch = Batch(tx, self._store, clock.now())
         batch.load([work for work in works if isinstance(work, Work)])
         count: counts.Counts = Counter()
         for done, (envelope, work) in enumerate(zip(envelopes, works, strict=True)):
-            if work is not None and (error := self.outcome(batch, work)) is not None:
+            if work is not None and (error := dispatch.decide(batch, work)) is not None:
                 return batch, done, count, error
-            count[envelope.plant_id, _became(work)] += 1
+            count[envelope.plant_id, dispatch.became(work)] += 1
         return batch, len(works), count, None
 
     def _fail(self, tx: Tx, order_key: str, head: LaneFact, error: Exception) -> None:

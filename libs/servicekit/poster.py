@@ -105,9 +105,7 @@ class Poster:
         self._circuits: dict[str, Circuit] = defaultdict(Circuit)
         self._flying: dict[str, str] = {}  # posting id -> partner id
         self._silent_since: dict[str, float] = {}  # posting id -> monotonic time at which no answer had come
-        self._requests: dict[
-            str, foreign.Requests
-        ] = {}  # posting id -> what was asked since it was planned or released
+        self._requests: dict[str, foreign.Requests] = {}  # by posting id: all asked since it was planned or released
         longest = max([timedelta(seconds=BACKOFF[-1]), *(kind.settle_time for kind in kinds.values())])
         self._longest_pause = (longest + timedelta(seconds=1)) // timedelta(microseconds=1)
 

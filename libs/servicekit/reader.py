@@ -1,12 +1,11 @@
 """The reader: follows the slots' streams at a position of our own, takes what has arrived in one transaction, misses nothing.
 
-The broker's redelivery is never relied on: consumers are ephemeral and without acknowledgements, opened at the position.
+What a stream sends from there on is its `Feed`; what becomes of a fact is the inbox's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,38 +14,25 @@ from functools import partial
 import structlog
 from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.events.v1.heartbeat_pb2 import RepeatRequest, Restate
-from servicekit import clock, position
+from servicekit import clock, feed, position
 from servicekit.broker import FAULTS, Broker, StreamDiffers, created_of, is_heartbeat, read_heartbeat
 from servicekit.database import Again, Database
+from servicekit.dispatch import Delivery
 from servicekit.domain import DomainError
-from servicekit.inbox import Delivery, Inbox
+from servicekit.feed import Feed, Reopen
+from servicekit.inbox import Inbox
 from servicekit.position import NOTHING_SAID, Position, Said
 from servicekit.stops import FACTS_LOST, PRODUCER_WENT_BACK, Standstill
 
 log = structlog.get_logger()
 BATCH_MOST = 256
 BUFFER_MOST = 1024  # facts that wait in memory, over all slots
-PULL_MESSAGES, PULL_BYTES = 1024, 4_000_000
-PULL_SECONDS, BEAT_SECONDS = 30, 5
-PULL_REQUEST = json.dumps(
-    {
-        "batch": PULL_MESSAGES,
-        "max_bytes": PULL_BYTES,
-        "expires": PULL_SECONDS * 1_000_000_000,
-        "idle_heartbeat": BEAT_SECONDS * 1_000_000_000,
-    }
-).encode()
 PAUSE_FIRST, PAUSE_LONGEST = 0.2, 5.0
 REPEAT_SECONDS = 5.0
 FULL_SECONDS = 2.0
-
-
-class Reopen(Exception):
-    """Read again from our own position."""
 
 
 @dataclass(slots=True)
@@ -76,46 +62,6 @@ class Slot:
 
     def __post_init__(self) -> None:
         self.idle.set()
-
-
-class Feed:
-    """What the broker sent and was not looked at yet: bounded by the credit that was given. A callback, for it costs least."""
-
-    def __init__(self, inbox: str) -> None:
-        self.inbox = inbox
-        self._messages: list[Msg] = []
-        self._arrived = asyncio.Event()
-
-    async def put(self, message: Msg) -> None:
-        self._messages.append(message)
-        self._arrived.set()
-
-    async def take(self, reopen: asyncio.Event) -> list[Msg]:
-        """All that has arrived. Raises Reopen when it is asked for, ConnectionError after two missed heartbeats."""
-        for _ in range(BEAT_SECONDS * 2):
-            if reopen.is_set():
-                raise Reopen
-            if not self._messages:
-                try:
-                    async with asyncio.timeout(1):  # wait_for can lose a cancellation before Python 3.12
-                        await self._arrived.wait()
-                except TimeoutError:
-                    continue
-            self._arrived.clear()
-            taken, self._messages = self._messages, []
-            return taken
-        raise ConnectionError("two heartbeats of the broker missed")
-
-
-def _numbers(message: Msg) -> tuple[int, int] | None:
-    """(stream sequence, consumer sequence) of a message; None if it is a word of the broker itself."""
-    if not message.reply.startswith("$JS.ACK"):
-        return None
-    tokens = message.reply.split(".")
-    if len(tokens) == 9:
-        return int(tokens[5]), int(tokens[6])
-    found = message.metadata.sequence  # the longer form that names a domain
-    return found.stream, found.consumer
 
 
 class Reader:
@@ -175,25 +121,8 @@ class Reader:
         slot.said = said
         await self._stand_if_stopped(slot, at)
         start = await self._start(slot.name, at, created, info.state.last_seq)
-        js = await self._broker.jetstream()
-        consumer = await js.add_consumer(
-            slot.name,
-            ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=max(1, start),
-                ack_policy=AckPolicy.NONE,
-                inactive_threshold=30,
-                mem_storage=True,
-                num_replicas=1,
-            ),
-        )
-        client = await self._broker.client()
-        feed = Feed(client.new_inbox())
-        subscription = await client.subscribe(feed.inbox, cb=feed.put, pending_msgs_limit=8192)
-        try:
-            await self._pull(slot, created, f"$JS.API.CONSUMER.MSG.NEXT.{slot.name}.{consumer.name}", feed)
-        finally:
-            await subscription.unsubscribe()
+        async with feed.opened(self._broker, slot.name, start) as opened:
+            await self._hear(slot, created, opened)
 
     async def _stand_if_stopped(self, slot: Slot, at: Position | None) -> None:
         """What only a person may decide. Raises Reopen once it is decided."""
@@ -223,40 +152,17 @@ class Reader:
             return 1
         return at.stream_sequence + 1 if Envelope.FromString(message.data).event_id == at.event_id else 1
 
-    async def _pull(self, slot: Slot, created: str, subject: str, feed: Feed) -> None:
-        client = await self._broker.client()
-        credit, consumer_sequence = 0, 0
+    async def _hear(self, slot: Slot, created: str, opened: Feed) -> None:
         while True:
-            if credit <= PULL_MESSAGES // 2:
-                await client.publish(subject, PULL_REQUEST, reply=feed.inbox)
-                credit += PULL_MESSAGES
             facts: list[Delivery] = []
-            for message in await feed.take(slot.reopen):
-                numbers = _numbers(message)
-                if numbers is None:
-                    credit = self._after_status(message, credit)
-                    continue
-                credit -= 1
-                if numbers[1] != consumer_sequence + 1:
-                    raise Reopen
-                consumer_sequence = numbers[1]
+            for message, stream_sequence in await opened.take(slot.reopen):
                 if is_heartbeat(message.subject):
                     await self._put(slot, facts)
                     facts = []
                     await self._check_tail(slot, message.data)
-                elif (fact := self._read_fact(slot, created, message, numbers[0])) is not None:
+                elif (fact := self._read_fact(slot, created, message, stream_sequence)) is not None:
                     facts.append(fact)
             await self._put(slot, facts)
-
-    @staticmethod
-    def _after_status(message: Msg, credit: int) -> int:
-        headers = message.headers or {}
-        status = headers.get("Status", "")
-        if status == "100":  # idle heartbeat
-            return credit
-        if status in ("408", "409"):  # the pull is over; what it had left is told
-            return max(0, credit - int(headers.get("Nats-Pending-Messages", str(credit))))
-        raise ConnectionError(f"consumer gone: {status}")
 
     def _read_fact(self, slot: Slot, created: str, message: Msg, stream_sequence: int) -> Delivery | None:
         try:

@@ -12,8 +12,8 @@ import structlog
 from isthmus.edge.v1.plant_record_pb2 import PlantRecord
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import clock
+from servicekit.dispatch import Delivery
 from servicekit.domain import DomainError
-from servicekit.inbox import Delivery
 from servicekit.run import Kit
 from services.edge_bridge import machine_wire, use_cases, wire
 from services.edge_bridge.domain.evidence import HistorianRead, evidence

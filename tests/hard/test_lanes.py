@@ -13,10 +13,11 @@ from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit import lanes, telemetry
 from servicekit.database import Database
 from servicekit.desk import Desk, TrialImpossible
+from servicekit.dispatch import Delivery
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
 from servicekit.facts import key_message
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from tests.servicekit.test_inbox import a_fact
 from tests.support import toy
 from tests.support.toy import rows

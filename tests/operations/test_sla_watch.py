@@ -19,9 +19,10 @@ from isthmus.operations.v1 import interface_pb2, operations_service_pb2
 from isthmus.production.v1.production_events_pb2 import WorkOrderReleased
 from servicekit import clock, migrate, telemetry
 from servicekit.database import Database
+from servicekit.dispatch import Delivery
 from servicekit.door import Door
 from servicekit.facts import unpack
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from services.operations import __main__ as operations
 from services.operations import event_handlers, queries, sla_queries
 from services.operations.interfaces import Interfaces

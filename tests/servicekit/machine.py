@@ -23,10 +23,11 @@ from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit import audit, clock, counts, outbox
 from servicekit.database import Tx
 from servicekit.desk import Desk
+from servicekit.dispatch import Delivery
 from servicekit.domain import BusinessKey, BusinessKeyConflict, DomainError, Quantity
 from servicekit.door import Door
 from servicekit.facts import key_message
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from servicekit.relay import Fresh
 from servicekit.use_case import Store
 from tests.servicekit.model import WAITING, Hearing, Said, Saying
@@ -90,7 +91,7 @@ class Kit(RuleBasedStateMachine):
         for fact in facts:
             self.fresh[fact.slot].put(fact)
         for slot in {fact.slot for fact in facts} if is_quick else ():
-            self._tell(slot, self.fresh[slot].after(self.told[slot], 1))
+            self._tell(slot, self.fresh[slot].after(self.told[slot], 1) or [])
 
     @rule(
         commands=st.lists(calls, min_size=1, max_size=6), crash=crashes, is_quick=st.sampled_from([True, True, False])

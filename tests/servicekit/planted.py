@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from servicekit import claims, lanes, outbox, position
+from servicekit import claims, dispatch, lanes, outbox, position
 from servicekit.batch import Batch, Work
 from servicekit.database import Tx
+from servicekit.dispatch import Delivery
 from servicekit.door import Door
-from servicekit.inbox import Delivery, Inbox, Taken
+from servicekit.inbox import Inbox, Taken
 from servicekit.position import Step
 from tests.servicekit import machine
 
@@ -29,13 +30,13 @@ def a_second_content_is_not_kept(patch: Patch) -> None:
 
 
 def a_conflict_parks_a_healthy_order(patch: Patch) -> None:
-    def outcome(self: Inbox, batch: Batch, work: Work | Exception) -> Exception | None:
+    def decide(batch: Batch, work: Work | Exception) -> Exception | None:
         if isinstance(work, Exception):
             return work
         batch.decide(work)
         return work.error
 
-    patch.setattr(Inbox, "outcome", outcome)
+    patch.setattr(dispatch, "decide", decide)
 
 
 def the_position_is_saved_before_the_effect(patch: Patch) -> None:

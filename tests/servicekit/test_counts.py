@@ -12,10 +12,11 @@ from isthmus.operations.v1 import lane_service_pb2 as messages
 from servicekit import clock, counts, outbox, position
 from servicekit.database import Database
 from servicekit.desk import Desk
+from servicekit.dispatch import Delivery
 from servicekit.domain import BusinessKey
 from servicekit.door import run_again
 from servicekit.facts import key_message
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from servicekit.position import Step
 from tests.servicekit.test_inbox import SLOT, a_fact
 from tests.support import toy

@@ -12,9 +12,10 @@ from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
 from servicekit import clock, lanes, telemetry
 from servicekit.database import Database
+from servicekit.dispatch import Delivery
 from servicekit.door import run_again
 from servicekit.facts import time_of
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from tests.support import toy
 from tests.support.toy import rows
 

@@ -12,9 +12,10 @@ import pytest
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from isthmus.inventory.v1.inventory_events_pb2 import OutputStored
+from servicekit.dispatch import Delivery
 from servicekit.door import run_again
 from servicekit.facts import Do, EventMeta, Handler
-from servicekit.inbox import Delivery, Inbox
+from servicekit.inbox import Inbox
 from servicekit.use_case import Decision, Seen
 from tests.servicekit.test_inbox import SLOT, a_fact
 from tests.support import toy
