@@ -93,6 +93,12 @@ def _normal_of(value: Any) -> Callable[[Any], Any]:
 _NORMAL_OF: dict[type, Callable[[Any], Any]] = {}
 
 
+COLUMNS = (
+    "claim_id, command, key_hash, source_system, document_type, document_number, document_line, fingerprint_version, "
+    "content, answer, claim_time"
+)
+
+
 def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], Claim]:
     """The claims that stand already, by command and key hash; one statement."""
     ids = sorted({f"{command}:{digest.hex()}" for command, digest in wanted})
@@ -124,9 +130,9 @@ def times(tx: Tx, wanted: Iterable[tuple[str, BusinessKey]]) -> dict[tuple[str, 
 
 def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
     """Take the keys. One that was taken meanwhile fails the transaction (Again)."""
-    tx.many(
-        "INSERT INTO claims (claim_id, command, key_hash, source_system, document_type, document_number, "
-        "document_line, fingerprint_version, content, answer, claim_time) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    tx.insert(
+        "claims",
+        COLUMNS,
         [
             (
                 f"{claim.command}:{claim.key_hash.hex()}",

@@ -34,6 +34,7 @@ class Stored(NamedTuple):
         return self.envelope + numbers.SerializeToString()
 
 
+COLUMNS = f"{', '.join(Stored._fields)}, fact_type, order_key, record_time"
 Told = Callable[[Sequence[Stored]], None]  # called after the commit that stored these facts
 
 
@@ -59,11 +60,7 @@ def append(tx: Tx, envelopes: Sequence[Envelope], now: datetime) -> list[Stored]
             )
             stored.append(fact)
             rows.append((*fact, fact_type, envelope.order_key, at))
-    tx.many(
-        "INSERT INTO outbox (slot, epoch, sequence, event_id, subject, traceparent, envelope, fact_type, order_key, "
-        "record_time) VALUES (?,?,?,?,?,?,?,?,?,?)",
-        rows,
-    )
+    tx.insert("outbox", COLUMNS, rows)
     return stored
 
 

@@ -89,10 +89,13 @@ class Rows(Generic[N]):
         self.key_of, self.owner_of = _values_of(self.key_columns), _values_of(self.owner_columns)
         self.columns = tuple(column.name for column in table.columns)
         others = [name for name in self.columns if name not in self.key_columns]
-        marks = ", ".join("?" for _ in self.columns)
         where = " AND ".join(f"{name} = ?" for name in self.key_columns)
-        self._insert = f"INSERT INTO {table.name} ({', '.join(self.columns)}) VALUES ({marks})"
         self._update = f"UPDATE {table.name} SET {', '.join(f'{n} = ?' for n in others)} WHERE {where}"
+        self._update_set = (
+            f"UPDATE {table.name} AS old SET {', '.join(f'{n} = new.{n}' for n in others)} "
+            f"FROM json_populate_recordset(NULL::{table.name}, ?) AS new "
+            f"WHERE {' AND '.join(f'old.{n} = new.{n}' for n in self.key_columns)}"
+        )
         self._delete = f"DELETE FROM {table.name} WHERE {where}"
         self._update_order = (*others, *self.key_columns)
 
@@ -149,12 +152,16 @@ class Rows(Generic[N]):
     def insert(self, tx: Tx, nouns: Sequence[N]) -> None:
         """Insert new nouns. A key that is there already fails the transaction (Again)."""
         rows = [self.to_row(noun) for noun in nouns]
-        tx.many(self._insert, [[row[name] for name in self.columns] for row in rows])
+        tx.insert(self.table.name, ", ".join(self.columns), [[row[name] for name in self.columns] for row in rows])
 
     def update(self, tx: Tx, nouns: Sequence[N]) -> None:
         """Update nouns that were loaded, and so locked."""
         rows = [self.to_row(noun) for noun in nouns]
-        if tx.many(self._update, [[row[name] for name in self._update_order] for row in rows]) != len(rows):
+        if tx.is_sqlite:
+            touched = tx.many(self._update, [[row[name] for name in self._update_order] for row in rows])
+        else:
+            touched = tx.run(self._update_set, (json.dumps(rows),))
+        if touched != len(rows):
             raise Again(f"a row of {self.table.name} vanished")
 
     def delete(self, tx: Tx, key: Values) -> None:
