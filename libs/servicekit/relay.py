@@ -31,7 +31,7 @@ FRESH_MOST = 2048  # committed facts of one slot that are kept in memory for the
 MARK_SECONDS = 0.25  # between two notes of how far the stream holds a slot: each is a commit of its own
 CATCH_UP_SECONDS = 0.1  # of its rate at a time: a backlog comes evenly, not in a burst a second
 HEARTBEAT_SECONDS = 15.0
-POLL_SECONDS = 0.1
+POLL_SECONDS, POLL_ALONE_SECONDS = 0.1, 1.0  # the second where no other process writes, which can't wake us
 PAUSE_LONGEST = 5.0
 WRONG_LAST_SEQUENCE = 10071
 
@@ -63,12 +63,15 @@ class Fresh:
             self._facts.clear()
         self._facts.append(fact)
 
-    def after(self, sequence: int, epoch: int) -> list[Stored]:
-        """The facts behind this one; empty if the next is not here, or was numbered anew since with another epoch."""
+    def after(self, sequence: int, epoch: int) -> list[Stored] | None:
+        """The facts behind this one; None if there are some but the next is not here: it stands in the table only.
+
+        Those numbered anew since, with another epoch, are forgotten.
+        """
         while self._facts and (self._facts[0].sequence <= sequence or self._facts[0].epoch != epoch):
             self._facts.popleft()
-        if not self._facts or self._facts[0].sequence != sequence + 1:
-            return []
+        if self._facts and self._facts[0].sequence != sequence + 1:
+            return None
         return list(islice(self._facts, BATCH_MOST))
 
 
@@ -97,7 +100,7 @@ class Relay:
         self._fresh: dict[str, Fresh] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._repeat_from: dict[str, int] = {}
-        self._poll_seconds = 1.0 if database.is_sqlite else POLL_SECONDS  # others may write, and can't wake us
+        self._poll_seconds = POLL_ALONE_SECONDS if database.is_sqlite else POLL_SECONDS
 
     def told(self, facts: Sequence[Stored]) -> None:
         """These facts were committed just now. Those of slots that another process tells are found there, in the table."""
@@ -158,10 +161,15 @@ class Relay:
         epoch, told = await self._begin(slot, ends_with)
         opened = max(1, ends_with.epoch)
         marked, mark_due, beat_due = -1, 0.0, clock.monotonic()
+        is_to_look = True  # into the table: not after each batch that memory gave, but when it has no more to give
         while True:
-            told = min(told, self._repeat_from.pop(slot, told + 1) - 1)
+            again = self._repeat_from.pop(slot, told + 1) - 1
+            told, is_to_look = min(told, again), is_to_look or again < told
             self._wake[slot].clear()
-            facts = await self._next(slot, told, epoch, pace)
+            facts = self._fresh[slot].after(told, epoch)
+            is_to_look = facts is None or (is_to_look and not facts)
+            if is_to_look:
+                facts = await self._look(slot, told, epoch, pace)
             if facts and facts[0].epoch > opened:  # an epoch opens with where it began
                 last_sequence, opened = await self._beat(slot, last_sequence), facts[0].epoch
             if facts:
@@ -178,13 +186,11 @@ class Relay:
                 beat_due = now + HEARTBEAT_SECONDS
             elif not facts:
                 await self._rest(slot, min(beat_due, mark_due) if told > marked else beat_due)
+                is_to_look = True
 
-    async def _next(self, slot: str, told: int, epoch: int, pace: Pace) -> list[Stored]:
-        """What comes behind this: out of memory at once, out of the table no faster than a backlog may be told."""
-        facts = self._fresh[slot].after(told, epoch)
-        if not facts and await self._woken(slot, pace.left()):  # by a live fact, should the backlog be over
-            facts = self._fresh[slot].after(told, epoch)
-        if facts:
+    async def _look(self, slot: str, told: int, epoch: int, pace: Pace) -> list[Stored]:
+        """What the table holds behind this, no faster than a backlog may be told; out of memory, should it be over."""
+        if await self._woken(slot, pace.left()) and (facts := self._fresh[slot].after(told, epoch)):
             return facts
         await asyncio.sleep(pace.left())
         facts = await self._database.read(partial(outbox.after, slot=slot, sequence=told, most=pace.most))

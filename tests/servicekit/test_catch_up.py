@@ -10,6 +10,7 @@ from datetime import datetime
 import pytest
 
 from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import relay as relays
 from servicekit.broker import Broker as Connection
 from servicekit.broker import is_heartbeat
 from servicekit.database import Database
@@ -102,3 +103,19 @@ async def test_live_facts_do_not_keep_to_the_rate_of_a_backlog(database: Databas
         for number in range(1, 61):
             await say(door, number, number)
         await eventually(lambda: told(connection, 60), within=30)
+
+
+async def test_what_memory_could_not_keep_is_looked_for_at_once(
+    database: Database, connection: Connection, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("POLL_SECONDS", "POLL_ALONE_SECONDS", "MARK_SECONDS"):
+        monkeypatch.setattr(relays, name, 3600.0)
+    monkeypatch.setattr(relays, "FRESH_MOST", 3)
+    async with working(database, Relay(database, connection)) as door:
+        await eventually(lambda: holds(connection, SLOT, 1))  # its first heartbeat: the relay is there
+        with broker.frozen():
+            await say(door, 1, 1)  # on its way
+            await say(door, 2, 11)
+        await eventually(lambda: told(connection, 11), within=10)
+        facts = await stored(connection, SLOT)
+    assert [number for number, _ in facts] == list(range(1, 12))
