@@ -34,7 +34,7 @@ POINTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "after commit": ("committed, nobody knows", ALL),
     "before answer": ("committed and passed to the relay, the caller has no answer", ("production",)),
     "before relay": ("facts are committed, the relay has not heard of them", TELLERS),
-    "mid publish": ("the first message of an atomic batch is on its way", TELLERS),
+    "mid publish": ("the first of several messages is on its way", TELLERS),
     "before mark": ("the stream has the facts, the outbox does not know it", TELLERS),
     "position saved": ("the reader's position is written, not committed", ALL),
     "fact taken": (
@@ -127,9 +127,15 @@ def _around_commits(reached: Callable[[str], None]) -> None:
 
 
 def _mid_publish(reached: Callable[[str], None]) -> Callable[..., None]:
-    def look(*_: Any, headers: dict[str, str] | None = None, **__: Any) -> None:
-        if (headers or {}).get("Nats-Batch-Sequence") == "2":
+    """Before the second message of an atomic batch, or of several that go one behind the other: all but the last want no answer."""
+    is_begun = False
+
+    def look(_: Client, *_sent: Any, reply: str = "", headers: dict[str, str] | None = None) -> None:
+        nonlocal is_begun
+        said = headers or {}
+        if is_begun or said.get("Nats-Batch-Sequence") == "2":
             reached("mid publish")
+        is_begun = "Nats-Expected-Last-Sequence" in said and "Nats-Batch-Id" not in said and not reply
 
     return look
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from isthmus.events.v1.envelope_pb2 import Envelope
 from servicekit import relay as relays
@@ -119,3 +121,24 @@ async def test_what_memory_could_not_keep_is_looked_for_at_once(
         await eventually(lambda: told(connection, 11), within=10)
         facts = await stored(connection, SLOT)
     assert [number for number, _ in facts] == list(range(1, 12))
+
+
+async def test_a_stream_that_refuses_one_of_several_says_why_and_gets_the_rest_when_it_takes_it(
+    database: Database, broker: Broker
+) -> None:
+    narrow = Connection(broker.url, replace(RULES, max_msg_size=1500), "narrow")
+    with capture_logs() as logs:
+        async with working(database, Relay(database, narrow)) as door:
+            await eventually(lambda: holds(narrow, SLOT, 1))  # its first heartbeat: the relay is there
+            await say(door, 1, 1)
+            long = an_add("2", f"new-{'2' * 1500}")
+            await asyncio.gather(say(door, 3, 4), door.run(toy.add, long), say(door, 5, 6))
+            await eventually(lambda: any("message size exceeds" in str(line.get("fault")) for line in logs))
+            held = [number for number, _ in await stored(narrow, SLOT)]
+            assert held == list(range(1, len(held) + 1))
+            assert len(held) < 6
+            js = await narrow.jetstream()
+            await js.update_stream(RULES.config(SLOT))
+            await eventually(lambda: told(narrow, 6))
+            assert [number for number, _ in await stored(narrow, SLOT)] == list(range(1, 7))
+    await narrow.close()
