@@ -57,7 +57,7 @@ OUTBOX_KEPT = timedelta(days=35)  # after the stream had them: a lost stream is 
 CLAIMS_KEPT = timedelta(days=400)  # within it a document that comes again gets its first answer
 HOUSEKEEPING_SECONDS = 60.0
 CANCEL_SECONDS = 1.0
-COLLECTED_AFTER = (20_000, 20, 50)  # new objects in a first collection; collections of one generation in the next one's
+COLLECTED_AFTER = 20_000  # new objects that still live: more than a batch of 256 facts has at once
 WHOLE, LOOPS = "slots", "service"  # places that are no plants
 
 
@@ -180,7 +180,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*COLLECTED_AFTER)
+    gc.set_threshold(COLLECTED_AFTER, *gc.get_threshold()[1:])
 
 
 async def end_of(tasks: Sequence[asyncio.Future[None]]) -> list[BaseException | None]:
