@@ -54,8 +54,8 @@ class Bounds:
 def waiting_bytes(tx: Tx) -> list[tuple[str, int]]:
     """By slot: about how many bytes of facts its stream does not have yet."""
     rows = tx.rows(
-        "SELECT slot, last_sequence - stored_sequence, (SELECT AVG(LENGTH(envelope)) FROM (SELECT envelope FROM outbox o "
-        "WHERE o.slot = p.slot ORDER BY sequence DESC LIMIT ?) AS latest) FROM producer p "
+        "SELECT slot, last_sequence - stored_sequence, (SELECT AVG(LENGTH(envelope)) FROM outbox o "
+        "WHERE o.slot = p.slot AND o.sequence > p.last_sequence - ?) FROM producer p "
         "WHERE last_sequence > stored_sequence",
         (SAMPLE,),
     )

@@ -104,10 +104,9 @@ def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes],
     ids = sorted({f"{command}:{digest.hex()}" for command, digest in wanted})
     if not ids:
         return {}
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
     rows = tx.rows(
         "SELECT command, key_hash, source_system, document_type, document_number, document_line, "
-        f"fingerprint_version, content, answer FROM claims WHERE claim_id IN (SELECT value FROM {source})",
+        f"fingerprint_version, content, answer FROM claims WHERE {tx.among('claim_id')}",
         (json.dumps(ids),),
     )
     found = [
@@ -120,9 +119,8 @@ def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes],
 def times(tx: Tx, wanted: Iterable[tuple[str, BusinessKey]]) -> dict[tuple[str, BusinessKey], datetime]:
     """When documents were taken, by command and key; those that were not are left out."""
     ids = {f"{command}:{key_hash(key).hex()}": (command, key) for command, key in wanted}
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
     rows = tx.rows(
-        f"SELECT claim_id, claim_time FROM claims WHERE claim_id IN (SELECT value FROM {source})",
+        f"SELECT claim_id, claim_time FROM claims WHERE {tx.among('claim_id')}",
         (json.dumps(sorted(ids)),),
     )
     return {ids[row[0]]: clock.instant(row[1]) for row in rows}

@@ -78,6 +78,16 @@ class Tx:
         self._driver: Any = connection.connection.driver_connection
         self.is_sqlite = connection.dialect.name == "sqlite"
 
+    def among(self, column: str, kind: str = "TEXT") -> str:
+        """That the column is one of a JSON list's values, which is the parameter.
+
+        For PostgreSQL an array, not a join: even a plan made while the table was empty then goes by the column's index.
+        """
+        if self.is_sqlite:
+            return f"{column} IN (SELECT value FROM json_each(?))"
+        values = f"SELECT CAST(value AS {kind}) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+        return f"{column} = ANY(ARRAY({values}))"
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT or RETURNING: tuples, with attributes by column name."""
         cursor = self._run(sql, tuple(parameters), _once)
@@ -132,9 +142,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = _engine(self.url, "BEGIN IMMEDIATE", 1 if self.is_sqlite else POSTGRES_WRITERS)
-        self._reader = _engine(self.url, "BEGIN", READERS)
         writers = 1 if self.is_sqlite else POSTGRES_WRITERS
+        self._writer = _engine(self.url, writers, is_writer=True)
+        self._reader = _engine(self.url, READERS, is_writer=False)
         self._write_threads = ThreadPoolExecutor(writers, thread_name_prefix="writer")
         self._read_threads = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
 
@@ -189,19 +199,20 @@ def _told(error: BaseException, driver: Any) -> BaseException:
     return error
 
 
-def _engine(url: sa.URL, begin: str, size: int) -> sa.Engine:
+def _engine(url: sa.URL, size: int, *, is_writer: bool) -> sa.Engine:
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engine(url, begin, size)
-    options = " ".join(
-        f"-c {name}={value}"
-        for name, value in {
-            "lock_timeout": "2s",
-            "statement_timeout": "30s",
-            "idle_in_transaction_session_timeout": "10s",
-            "synchronous_commit": "on",
-            "timezone": "UTC",
-        }.items()
-    )
+        return _sqlite_engine(url, "BEGIN IMMEDIATE" if is_writer else "BEGIN", size)
+    settings = {
+        "lock_timeout": "2s",
+        "statement_timeout": "30s",
+        "idle_in_transaction_session_timeout": "10s",
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    if is_writer:
+        # It finds rows by their keys. A plan made while a table was empty would read the whole of it, until it is analysed.
+        settings |= {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=size,

@@ -109,7 +109,7 @@ class Door:
         self._arrived.set()
         if not self._database.is_sqlite and (self._committing is None or self._committing.done()):
             self._committing = asyncio.ensure_future(self._commit_waiting())
-        await asyncio.shield(done)
+        await done  # a caller that gives up cancels this, not the commit
 
     async def serve(self) -> None:
         """Commit what has arrived, together; runs until cancelled (SQLite only)."""

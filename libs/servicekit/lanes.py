@@ -96,8 +96,7 @@ SHOWN = f"{FACT}, proposer_id, propose_reason"
 def lock(tx: Tx, consumer: str, keys: Iterable[str]) -> dict[str, Lane]:
     """The open lanes of these keys, locked in key order."""
     wanted = json.dumps(sorted(set(keys)))
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-    sql = f"SELECT {LANE} FROM lane WHERE consumer = ? AND order_key IN (SELECT value FROM {source}) ORDER BY order_key"
+    sql = f"SELECT {LANE} FROM lane WHERE consumer = ? AND {tx.among('order_key')} ORDER BY order_key"
     rows = tx.rows(sql if tx.is_sqlite else sql + " FOR UPDATE OF lane", (consumer, wanted))
     return {row[1]: Lane(*row) for row in rows}
 
@@ -105,10 +104,9 @@ def lock(tx: Tx, consumer: str, keys: Iterable[str]) -> dict[str, Lane]:
 def settled(tx: Tx, consumer: str, event_ids: Iterable[str]) -> set[str]:
     """Those facts that were superseded, discarded or known as taken, or stand in a lane already: they take no effect here."""
     wanted = json.dumps(list(event_ids))
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
     rows = tx.rows(
-        f"SELECT event_id FROM fact_outcome WHERE consumer = ? AND event_id IN (SELECT value FROM {source}) UNION "
-        f"SELECT event_id FROM lane_fact WHERE consumer = ? AND event_id IN (SELECT value FROM {source})",
+        f"SELECT event_id FROM fact_outcome WHERE consumer = ? AND {tx.among('event_id')} UNION "
+        f"SELECT event_id FROM lane_fact WHERE consumer = ? AND {tx.among('event_id')}",
         (consumer, wanted, consumer, wanted),
     )
     return {row[0] for row in rows}
@@ -174,8 +172,7 @@ def due(tx: Tx, consumer: str, now: datetime, plants: Sequence[str] | None = Non
     None waits longer than the longest pause: what seems to was told to by a clock that has been put back since.
     """
     beyond = clock.micros(now + timedelta(seconds=max(BACKOFF) + 1))
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-    own = "" if plants is None else f"AND plant_id IN (SELECT value FROM {source}) "
+    own = "" if plants is None else f"AND {tx.among('plant_id')} "
     rows = tx.rows(
         f"SELECT order_key FROM lane WHERE consumer = ? AND state = ? AND (next_attempt_time <= ? OR next_attempt_time > ?) "
         f"{own}ORDER BY next_attempt_time LIMIT ?",

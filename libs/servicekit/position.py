@@ -85,8 +85,7 @@ COLUMNS = "slot, stream_created, stream_sequence, event_id, producer_epoch, prod
 
 def load(tx: Tx, consumer: str, slots: Iterable[str]) -> dict[str, Position]:
     """The positions of these slots, locked."""
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-    sql = f"SELECT {COLUMNS} FROM position WHERE consumer = ? AND slot IN (SELECT value FROM {source}) ORDER BY slot"
+    sql = f"SELECT {COLUMNS} FROM position WHERE consumer = ? AND {tx.among('slot')} ORDER BY slot"
     rows = tx.rows(sql if tx.is_sqlite else sql + " FOR UPDATE OF position", (consumer, json.dumps(sorted(set(slots)))))
     return {row[0]: Position(*row) for row in rows}
 

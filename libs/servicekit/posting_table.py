@@ -93,10 +93,9 @@ def heads(tx: Tx, at: int, beyond: int, most: int, without: Sequence[str] = ()) 
     are passed over, so that the many postings of one that is away fill no place.
     """
     marks = ", ".join("?" * len(OPEN_STATES))
-    source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS passed(value)"
     rows = tx.rows(
         f"SELECT {COLUMNS} FROM posting p WHERE state IN ({marks}) AND state <> 'refused' "
-        f"AND (next_attempt_time <= ? OR next_attempt_time > ?) AND partner_id NOT IN (SELECT value FROM {source}) "
+        f"AND (next_attempt_time <= ? OR next_attempt_time > ?) AND NOT {tx.among('partner_id')} "
         "AND NOT EXISTS (SELECT 1 FROM posting q WHERE q.partner_id = p.partner_id AND q.order_key = p.order_key "
         f"AND q.state IN ({marks}) AND q.posting_number < p.posting_number) ORDER BY posting_number LIMIT ?",
         (*OPEN_STATES, at, beyond, json.dumps(without), *OPEN_STATES, most),

@@ -24,11 +24,11 @@ class _CutTx(Tx):
         super().__init__(connection)
         self._left = statement
 
-    def _run(self, sql: str, parameters: Any, *, is_many: bool) -> Any:
+    def _run(self, sql: str, parameters: Any, how: Callable[[Any, str, Any], None]) -> Any:
         self._left -= 1
         if self._left <= 0:
             raise Crash
-        return super()._run(sql, parameters, is_many=is_many)
+        return super()._run(sql, parameters, how)
 
 
 class CrashingDatabase(Database):
