@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from servicekit.database import Again, Database, Tx
+from servicekit import claims, clock
+from servicekit.claims import Claim
+from servicekit.database import POSTGRES_WRITERS, Again, Database, Tx
+from servicekit.domain import BusinessKey
 from servicekit.rows import Rows, table
+from tests.support import toy
+from tests.support.postgres import Postgres
 
 pytestmark = pytest.mark.connected
 
@@ -93,3 +99,28 @@ async def test_bytes_stay_bytes(shelves: Database) -> None:
     await shelves.write(lambda tx: tx.insert("shelves", "plant_id, number, bytes", rows))
     found = await shelves.read(lambda tx: tx.rows("SELECT bytes FROM shelves WHERE plant_id = 'ghent' ORDER BY number"))
     assert [bytes(row[0]) for row in found] == said
+
+
+async def test_keys_go_by_their_index_though_the_plan_was_made_while_the_table_was_empty(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    database = toy.open_database(postgres.fresh(), tmp_path / "versions")
+
+    def rows_read(tx: Tx) -> int:
+        toy.TALLIES.load(tx, [("new-7",), ("new-8",)], is_shared=False)
+        claims.read(tx, [("add", bytes(16))])
+        read = "SELECT SUM(seq_tup_read + COALESCE(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE relname IN (?, ?)"
+        return int(tx.rows(read, ("tallies", "claims"))[0][0])
+
+    for _ in range(10 * POSTGRES_WRITERS):  # each connection keeps a plan of its own
+        assert await database.write(rows_read) == 0
+    many = [(f"new-{n}", n, False) for n in range(5000)]
+    await database.write(lambda tx: tx.insert("tallies", "tally_id, amount, is_closed", many))
+    key = BusinessKey("toy", "output", "1")
+    taken = [Claim("add", number.to_bytes(16, "big"), key, 1, "{}", b"") for number in range(1, 5000)]
+    await database.write(lambda tx: claims.insert(tx, taken, clock.now()))
+    try:
+        for _ in range(POSTGRES_WRITERS):
+            assert await database.write(rows_read) < 100
+    finally:
+        database.close()
