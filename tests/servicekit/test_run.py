@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from weakref import ref
 
-from servicekit.run import calm_collector, end_of
+from servicekit.run import COLLECTED_AFTER, calm_collector, end_of
 
 
 async def deaf_once() -> None:
@@ -31,19 +32,22 @@ async def test_a_part_that_lost_its_cancellation_ends_all_the_same() -> None:
     assert all(isinstance(end, asyncio.CancelledError) for end in ended)
 
 
+class Node:
+    """May stand in a cycle, and be looked for when it is gone."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
 def test_the_collector_passes_over_what_stands_and_still_takes_what_goes() -> None:
     usual, frozen = gc.get_threshold(), gc.get_freeze_count()
     try:
         calm_collector()
         assert gc.get_freeze_count() > frozen + 1000
-        loops: list[list[object]] = [[] for _ in range(2 * gc.get_threshold()[0])]
-        for loop in loops:
-            loop.append(loop)
-        collected = gc.get_stats()[0]["collected"]
-        del loop, loops
-        grown = [[] for _ in range(2 * gc.get_threshold()[0])]
-        assert gc.get_stats()[0]["collected"] > collected or gc.get_stats()[1]["collected"] > 0
-        del grown
+        gone = ref(Node())
+        assert gone() is not None
+        made: list[list[object]] = [[] for _ in range(2 * COLLECTED_AFTER)]
+        assert gone() is None, f"{len(made)} objects later"
     finally:
         gc.unfreeze()
         gc.set_threshold(*usual)
