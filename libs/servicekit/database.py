@@ -78,15 +78,10 @@ class Tx:
         self._driver: Any = connection.connection.driver_connection
         self.is_sqlite = connection.dialect.name == "sqlite"
 
-    def among(self, column: str, kind: str = "TEXT") -> str:
-        """That the column is one of a JSON list's values, which is the parameter.
-
-        For PostgreSQL an array, not a join: even a plan made while the table was empty then goes by the column's index.
-        """
-        if self.is_sqlite:
-            return f"{column} IN (SELECT value FROM json_each(?))"
-        values = f"SELECT CAST(value AS {kind}) FROM jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-        return f"{column} = ANY(ARRAY({values}))"
+    def among(self, column: str) -> str:
+        """That the text column is one of a JSON list's values, which is the parameter."""
+        source = "json_each(?)" if self.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+        return f"{column} IN (SELECT value FROM {source})"
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT or RETURNING: tuples, with attributes by column name."""

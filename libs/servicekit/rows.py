@@ -121,29 +121,20 @@ class Rows(Generic[N]):
         return self._select(tx, self.owner_columns, owners, "NO KEY UPDATE")
 
     def _select(self, tx: Tx, by: Sequence[str], wanted: Iterable[Values], lock: str) -> list[N]:
-        keys = sorted(wanted)
+        source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
+        picked = ", ".join(self._pick(tx, name, index) for index, name in enumerate(by))
         sql = (
-            f"SELECT {', '.join(self.columns)} FROM {self.table.name} WHERE {self._among(tx, by)} "
-            f"ORDER BY {', '.join(self.key_columns)}"
+            f"SELECT {', '.join(self.columns)} FROM {self.table.name} "
+            f"WHERE ({', '.join(by)}) IN (SELECT {picked} FROM {source}) ORDER BY {', '.join(self.key_columns)}"
         )
         if not tx.is_sqlite:
             sql += f" FOR {lock} OF {self.table.name}"
-        rows = tx.rows(sql, (json.dumps([key[0] for key in keys] if len(by) == 1 else keys),))
-        return [self.from_row(row) for row in rows]
-
-    def _among(self, tx: Tx, by: Sequence[str]) -> str:
-        if len(by) == 1:
-            return tx.among(by[0], "BIGINT" if self._is_number(by[0]) else "TEXT")
-        source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
-        picked = ", ".join(self._pick(tx, name, index) for index, name in enumerate(by))
-        return f"({', '.join(by)}) IN (SELECT {picked} FROM {source})"
+        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(sorted(wanted)),))]
 
     def _pick(self, tx: Tx, column: str, index: int) -> str:
         picked = f"value->>{index}"
-        return f"CAST({picked} AS BIGINT)" if self._is_number(column) and not tx.is_sqlite else picked
-
-    def _is_number(self, column: str) -> bool:
-        return isinstance(self.table.c[column].type, sa.Integer)
+        is_number = isinstance(self.table.c[column].type, sa.Integer)
+        return f"CAST({picked} AS BIGINT)" if is_number and not tx.is_sqlite else picked
 
     def select(self, tx: Tx, where: str, parameters: Sequence[Any]) -> list[N]:
         """Nouns for a query, unlocked; `where` may end with ORDER BY and LIMIT."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -42,14 +44,19 @@ SHELVES = Rows(
     },
 )
 TEXTS = ("", "a\tb\\n\\.\n\r", "\\N", "ä 'quoted' \"twice\" 100 % ?", "\x01\u2028\U0001f529", '{"a": [null]}', None)
+MANY = 5000
 SHELVED = [Shelf("aachen", n, text, (-1) ** n * (2**63 - 1 - n), n % 2 == 0) for n, text in enumerate(TEXTS)]
+
+
+def make_shelves(database: Database) -> None:
+    names = {"plant_id": sa.Text, "text": sa.Text, "amount": sa.BigInteger, "number": sa.Integer, "is_open": sa.Boolean}
+    columns = [sa.Column(n, kind, primary_key=n in ("plant_id", "number")) for n, kind in names.items()]
+    sa.Table("shelves", sa.MetaData(), *columns, sa.Column("bytes", sa.LargeBinary)).create(database.engines[0])
 
 
 @pytest.fixture
 async def shelves(database: Database) -> Database:
-    names = {"plant_id": sa.Text, "text": sa.Text, "amount": sa.BigInteger, "number": sa.Integer, "is_open": sa.Boolean}
-    columns = [sa.Column(n, kind, primary_key=n in ("plant_id", "number")) for n, kind in names.items()]
-    sa.Table("shelves", sa.MetaData(), *columns, sa.Column("bytes", sa.LargeBinary)).create(database.engines[0])
+    make_shelves(database)
     await database.write(lambda tx: SHELVES.insert(tx, SHELVED))
     return database
 
@@ -101,26 +108,47 @@ async def test_bytes_stay_bytes(shelves: Database) -> None:
     assert [bytes(row[0]) for row in found] == said
 
 
+@pytest.fixture
+def empty(postgres: Postgres, tmp_path: Path) -> Iterator[Database]:
+    opened = toy.open_database(postgres.fresh(), tmp_path / "versions")
+    make_shelves(opened)
+    yield opened
+    opened.close()
+
+
+def read_of(table: str, look: Callable[[Tx], object]) -> Callable[[Tx], int]:
+    """How many rows of a table PostgreSQL reads for a look at it."""
+
+    def transaction(tx: Tx) -> int:
+        look(tx)
+        read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = ?"
+        return int(tx.rows(read, (table,))[0][0])
+
+    return transaction
+
+
+@pytest.mark.parametrize(
+    ("table", "look"),
+    [
+        ("claims", lambda tx: claims.read(tx, [("add", bytes(16))])),
+        ("tallies", lambda tx: toy.TALLIES.load(tx, [("new-7",), ("new-8",)], is_shared=False)),
+        ("shelves", lambda tx: SHELVES.load(tx, [("aachen", 7), ("ghent", 8)], is_shared=False)),
+    ],
+    ids=["texts", "a key", "a key of two columns"],
+)
 async def test_keys_go_by_their_index_though_the_plan_was_made_while_the_table_was_empty(
-    postgres: Postgres, tmp_path: Path
+    empty: Database, table: str, look: Callable[[Tx], object]
 ) -> None:
-    database = toy.open_database(postgres.fresh(), tmp_path / "versions")
-
-    def rows_read(tx: Tx) -> int:
-        toy.TALLIES.load(tx, [("new-7",), ("new-8",)], is_shared=False)
-        claims.read(tx, [("add", bytes(16))])
-        read = "SELECT SUM(seq_tup_read + COALESCE(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE relname IN (?, ?)"
-        return int(tx.rows(read, ("tallies", "claims"))[0][0])
-
     for _ in range(10 * POSTGRES_WRITERS):  # each connection keeps a plan of its own
-        assert await database.write(rows_read) == 0
-    many = [(f"new-{n}", n, False) for n in range(5000)]
-    await database.write(lambda tx: tx.insert("tallies", "tally_id, amount, is_closed", many))
+        assert await empty.write(read_of(table, look)) == 0
     key = BusinessKey("toy", "output", "1")
-    taken = [Claim("add", number.to_bytes(16, "big"), key, 1, "{}", b"") for number in range(1, 5000)]
-    await database.write(lambda tx: claims.insert(tx, taken, clock.now()))
-    try:
-        for _ in range(POSTGRES_WRITERS):
-            assert await database.write(rows_read) < 100
-    finally:
-        database.close()
+    taken = [Claim("add", number.to_bytes(16, "big"), key, 1, "{}", b"") for number in range(1, MANY)]
+
+    def fill(tx: Tx) -> None:
+        claims.insert(tx, taken, clock.now())
+        toy.TALLIES.insert(tx, [toy.Tally(f"new-{n}", Decimal(n)) for n in range(MANY)])
+        SHELVES.insert(tx, [Shelf("aachen", n, "", n, True) for n in range(MANY)])
+
+    await empty.write(fill)
+    for _ in range(POSTGRES_WRITERS):
+        assert await empty.write(read_of(table, look)) < 100
