@@ -33,10 +33,7 @@ def prepare(place: Place, progress: Callable[[str], None]) -> None:
         for job in jobs:
             job.result()
     _secrets(place)
-    (place.home / "nats.conf").write_text(
-        f'listen: "{place.address("nats")}"\nmax_payload: 1MB\n'
-        f'jetstream {{ store_dir: "{place.home / "jetstream"}", max_mem: 256M, max_file: 100G, sync_interval: always }}\n'
-    )
+    _configure_broker(place)
 
 
 def prepare_once(place: Place, progress: Callable[[str], None]) -> None:
@@ -57,6 +54,15 @@ def prepare_once(place: Place, progress: Callable[[str], None]) -> None:
             raise places.SettingWrong(
                 f"{place.home} was made for {name}={known[name]}. Set that, or another ISTHMUS_HOME, or remove the folder."
             )
+    _configure_broker(place)
+
+
+def _configure_broker(place: Place) -> None:
+    """At every start: what a release changes here reaches the homes that were made before it."""
+    (place.home / "nats.conf").write_text(
+        f'listen: "{place.address("nats")}"\nmax_payload: 1MB\n'
+        f'jetstream {{ store_dir: "{place.home / "jetstream"}", max_mem: 256M, max_file: 1T, sync_interval: always }}\n'
+    )
 
 
 def _secrets(place: Place) -> None:

@@ -13,7 +13,7 @@ from servicekit.domain import DomainError, Kind
 from servicekit.facts import slot_of
 from servicekit.use_case import Fact
 
-OUTBOX_MOST_BYTES = 4 * 1024**3  # a slot's facts that wait for their stream: four times what the stream itself may hold
+OUTBOX_MOST_BYTES = 4 * 1024**3  # a slot's facts that wait for their stream: as much as an empty stream takes
 LOOK_SECONDS = 1.0
 SAMPLE = 100  # rows whose size stands for all: adding up millions would cost more than the bound is worth
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,12 @@ log = structlog.get_logger()
 BROKER_OLDEST = (2, 12)  # first with atomic batch publish
 HEARTBEAT_WORDS = "relay.heartbeat"
 ALIKE = ("discard", "storage", "allow_atomic", "retention")  # what a stream must have exactly as declared
-AT_LEAST = ("max_bytes", "max_age", "max_msg_size", "num_replicas")
+AT_LEAST = (
+    "max_bytes",
+    "max_age",
+    "max_msg_size",
+    "num_replicas",
+)  # what it may have more of, and is given where it has less
 FAULTS = (NatsError, APIError, OSError, asyncio.TimeoutError, ConnectionError)
 
 
@@ -152,7 +158,7 @@ class Broker:
         log.info("broker back")
 
     async def stream(self, slot: str) -> StreamInfo:
-        """The slot's stream; created as declared if it is absent. Raises StreamDiffers."""
+        """The slot's stream; created as declared if it is absent, given the room it lacks. Raises StreamDiffers."""
         js = await self.jetstream()
         wanted = self._rules.config(slot)
         try:
@@ -160,8 +166,7 @@ class Broker:
         except NotFoundError:
             info = await js.add_stream(wanted)
             log.info("stream created", stream=slot)
-        _check_stream(slot, info.config, wanted)
-        return info
+        return await _as_declared(js, info, wanted)
 
     async def message(self, slot: str, sequence: int) -> RawStreamMsg | None:
         """One message by a leader read; None if the stream does not hold it."""
@@ -183,16 +188,33 @@ class Broker:
             await self._client.close()
 
 
-def _check_stream(slot: str, have: StreamConfig, wanted: StreamConfig) -> None:
-    """Refuse a stream that would lose or keep less than declared. More room than declared is nobody's loss."""
-    differs = [name for name in ALIKE if getattr(have, name) != getattr(wanted, name)]
-    for name in AT_LEAST:
-        found, least = getattr(have, name) or 0, getattr(wanted, name)
-        if found < least and (found > 0 or name == "num_replicas"):  # 0 and -1: as much as may be
-            differs.append(name)
-    if differs:
-        told = ", ".join(f"{name} is {getattr(have, name)}, declared {getattr(wanted, name)}" for name in differs)
-        raise StreamDiffers(f"stream {slot}: {told}. Edit the stream or deploy/nats/streams.yaml.")
+async def _as_declared(js: JetStreamContext, info: StreamInfo, wanted: StreamConfig) -> StreamInfo:
+    """Refuse a stream that would lose; widen one that a release before made smaller. More than declared is nobody's loss."""
+    have, slot = info.config, wanted.name
+    if differs := [name for name in ALIKE if getattr(have, name) != getattr(wanted, name)]:
+        raise StreamDiffers(f"stream {slot}: {_told(differs, have, wanted)}. Edit the stream.")
+    lacks = [name for name in AT_LEAST if _is_less(getattr(have, name), getattr(wanted, name))]
+    if not lacks:
+        return info
+    told = _told(lacks, have, wanted)
+    try:
+        widened = await js.update_stream(have.evolve(**{name: getattr(wanted, name) for name in lacks}))
+    except APIError as refused:
+        raise StreamDiffers(
+            f"stream {slot}: {told}, and the broker refuses to give it: {refused.description}. "
+            "Give the broker more (max_file), or declare less in deploy/nats/streams.yaml."
+        ) from refused
+    log.info("stream widened", stream=slot, what=told)
+    return widened
+
+
+def _is_less(found: float | None, wanted: float) -> bool:
+    """Of limits, none and -1 are as much as may be."""
+    return found is not None and 0 < found < wanted
+
+
+def _told(names: Sequence[str], have: StreamConfig, wanted: StreamConfig) -> str:
+    return ", ".join(f"{name} is {getattr(have, name)}, declared {getattr(wanted, name)}" for name in names)
 
 
 def created_of(info: StreamInfo) -> str:

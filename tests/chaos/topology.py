@@ -36,7 +36,7 @@ OURS = (*HUB, *BRIDGES)
 ERPS = tuple(f"erp-{plant}" for plant, shape in PLANTS.items() if shape.has_erp)
 PARTNERS = (*ERPS, "wms")
 FOREIGN, SERVICES = 0, 1  # layers
-NATS_LIMIT = "100G"
+NATS_LIMIT = "1T"
 
 
 def table(base: int) -> dict[str, int]:

@@ -15,6 +15,9 @@ import typer
 
 from deploy.local import ports
 from deploy.local.cli import app, main
+from deploy.local.foreign import Place
+from deploy.local.system import prepare_once
+from deploy.local.tryton.plants import SEEDS
 from tests.support.isthmus import free_base
 
 Run = Callable[..., str]
@@ -116,3 +119,15 @@ def test_a_home_stays_on_the_ports_and_plants_it_was_made_for(isthmus: Run, home
     wanted = {"ISTHMUS_PORT_BASE": str(ports.local()["nats"]), "ISTHMUS_PLANTS": ",".join(ports.plants())}
     (home / "made_for.json").write_text(json.dumps({**wanted, name: made}))
     assert f"{name}={made}" in isthmus("up")
+
+
+def test_a_kept_home_gets_the_broker_configuration_of_this_release(home: Path) -> None:
+    home.mkdir()
+    wanted = {"ISTHMUS_PORT_BASE": str(ports.local()["nats"]), "ISTHMUS_PLANTS": ",".join(ports.plants())}
+    (home / "made_for.json").write_text(json.dumps(wanted))
+    (home / "nats.conf").write_text("of a release before")
+    place = Place(home, ports.local(), {plant: SEEDS[plant] for plant in ports.plants()})
+    prepare_once(place, lambda text: None)
+    said = (home / "nats.conf").read_text()
+    assert f'listen: "127.0.0.1:{place.ports["nats"]}"' in said
+    assert "max_file: 1T" in said

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.broker import BROKER_OLDEST, StreamDiffers, StreamRules
+from servicekit.broker import BROKER_OLDEST, StreamDiffers, StreamRules, subjects_of
 from servicekit.broker import Broker as Connection
+from servicekit.facts import PACKAGE_OF
 from tests.servicekit.test_relay_and_reader import RULES, SLOT
 from tests.support.broker import Broker
 from tests.support.running import ROOT, Hub
@@ -28,18 +29,8 @@ async def connected(broker: Broker, rules: StreamRules = RULES) -> AsyncIterator
     await made.close()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("discard", "old"),
-        ("storage", "memory"),
-        ("allow_atomic", False),
-        ("max_bytes", 1_000_000),
-        ("max_age", 3600.0),
-        ("max_msg_size", 1000),
-    ],
-)
-async def test_a_stream_that_keeps_less_than_declared_is_refused_by_name(
+@pytest.mark.parametrize(("name", "value"), [("discard", "old"), ("storage", "memory"), ("allow_atomic", False)])
+async def test_a_stream_that_works_otherwise_than_declared_is_refused_by_name(
     broker: Broker, name: str, value: object
 ) -> None:
     async with connected(broker) as connection:
@@ -47,6 +38,37 @@ async def test_a_stream_that_keeps_less_than_declared_is_refused_by_name(
         await js.add_stream(RULES.config(SLOT).evolve(**{name: value}))
         with pytest.raises(StreamDiffers, match=f"{SLOT}.*{name}"):
             await connection.stream(SLOT)
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_bytes", 1_000_000), ("max_age", 3600.0), ("max_msg_size", 1000)])
+async def test_a_stream_that_has_less_room_than_declared_is_given_it_and_keeps_the_rest(
+    broker: Broker, name: str, value: object
+) -> None:
+    async with connected(broker) as connection:
+        js = await connection.jetstream()
+        made = WIDER.config(SLOT).evolve(description="of before", **{name: value})
+        await js.add_stream(made)
+        await js.publish(subjects_of(SLOT)[1], b"kept")
+        found = await connection.stream(SLOT)
+        kept = (await js.stream_info(SLOT)).config
+        assert found.state.messages == 1
+        assert kept == found.config
+        wanted = made.evolve(**{name: getattr(RULES, name)})
+        for field in ("max_bytes", "max_age", "max_msg_size", "description", "discard", "allow_atomic"):
+            assert getattr(kept, field) == getattr(wanted, field)
+
+
+async def test_a_stream_that_the_broker_has_no_room_to_widen_is_refused(tmp_path: Path) -> None:
+    small = Broker(tmp_path / "small", max_file="16M")
+    small.start()
+    try:
+        async with connected(small, replace(RULES, max_bytes=1_000_000)) as before:
+            await before.stream(SLOT)
+        async with connected(small) as connection:
+            with pytest.raises(StreamDiffers, match=f"{SLOT}: max_bytes is 1000000, declared.*insufficient storage"):
+                await connection.stream(SLOT)
+    finally:
+        small.kill()
 
 
 async def test_a_stream_that_was_given_more_room_is_taken(broker: Broker) -> None:
@@ -97,13 +119,22 @@ async def test_a_broker_that_is_too_old_is_refused_in_one_sentence_and_the_servi
     assert "Traceback" not in hub.log("master_data")
 
 
+def brokers_configured() -> list[str]:
+    files = [path for path in (ROOT / "deploy").rglob("*") if path.suffix in (".conf", ".py", ".yml", ".yaml")]
+    said = [text for text in (path.read_text() for path in files) if "store_dir" in text]
+    assert len(said) >= 2
+    return said
+
+
 def test_every_broker_that_we_configure_forces_its_writes_to_disk() -> None:
     """A client can't ask a broker for its sync_interval, so what we ship must say it."""
-    said = [
-        path
-        for path in (ROOT / "deploy").rglob("*")
-        if path.suffix in (".conf", ".py", ".yml", ".yaml") and "store_dir" in path.read_text()
-    ]
-    assert said
-    for path in said:
-        assert re.search(r"sync_interval:\s*always\b", path.read_text()), path
+    for said in brokers_configured():
+        assert re.search(r"sync_interval:\s*always\b", said)
+
+
+def test_every_broker_that_we_configure_has_room_for_the_streams_of_twenty_plants() -> None:
+    """It reserves what a stream may hold, and refuses to make one that is more than its max_file."""
+    for said in brokers_configured():
+        found = re.search(r"max_file:\s*(\d+)T\b", said)
+        assert found, said
+        assert int(found[1]) * 10**12 > 20 * len(PACKAGE_OF) * RULES.max_bytes

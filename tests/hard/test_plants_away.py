@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from servicekit.door import Door
 from servicekit.inbox import Inbox
 from servicekit.reader import Reader
 from servicekit.relay import Relay
+from servicekit.run import end_of
 from tests.hard.two import Ruled, between
 from tests.servicekit.test_relay_and_reader import SLOT
 from tests.support import toy
@@ -123,8 +125,10 @@ async def test_a_plant_whose_stream_is_full_holds_up_no_other_and_loses_nothing(
         return (await tiny.here.read(lambda tx: outbox.backlog(tx, SLOT)))[0] == 0
 
     await eventually(is_known_as_told)
-    wider = StreamRules(10_000_000, TINY.max_age, TINY.max_msg_size, 1)
-    await (await tiny.connections[0].jetstream()).update_stream(wider.config(OTHER))
+    tiny.rules = replace(TINY, max_bytes=10_000_000)
+    await end_of(tiny.tasks)
+    tiny.tasks.clear()
+    follow_both(tiny)  # as after a release that declares more
 
     async def all_heard() -> bool:
         return await heard_of(tiny, OTHER) == 400

@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 
 
 class Broker:
-    def __init__(self, home: Path, sync_interval: str = "always", max_file: str = "100G") -> None:
+    def __init__(self, home: Path, sync_interval: str = "always", max_file: str = "1T") -> None:
         self.home, self.port = home, free_port()
         self._sync, self._max_file = sync_interval, max_file
         self.url = f"nats://127.0.0.1:{self.port}"
