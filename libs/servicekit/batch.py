@@ -37,7 +37,8 @@ class Work:
     traceparent: str = ""  # of the caller or the fact
     correlation_id: str = ""
     arrival_ns: int = field(default_factory=time.time_ns)
-    claim_id: tuple[str, bytes] | None = None
+    claim_id: claims.Id | None = None
+    key_hash: bytes = b""
     answer: Message | None = None
     is_replayed: bool = False
     is_moot: bool = False
@@ -45,7 +46,8 @@ class Work:
 
     def __post_init__(self) -> None:
         if self.is_document and self.use_case.fingerprint is not None:
-            self.claim_id = (self.use_case.name, claims.key_hash(self.command.business_key))
+            key = self.command.business_key
+            self.claim_id, self.key_hash = claims.id_of(self.use_case.name, key), claims.key_hash(key)
         else:
             self.cause = self.cause or new_id()
 
@@ -53,7 +55,7 @@ class Work:
     def why(self) -> str:
         """What the facts of this command are caused by: the fact, the document, or this one call."""
         if self.claim_id is not None:
-            return f"{self.claim_id[0]}:{self.claim_id[1].hex()}"
+            return f"{self.use_case.name}:{self.key_hash.hex()}"
         return self.cause
 
 
@@ -66,7 +68,7 @@ class Batch:
         self._tx, self._store, self._now, self._bounds = tx, store, now, bounds
         self._is_trial = is_trial  # will be taken back: no span and no log line may say that it was done
         self._seen = Seen()
-        self._known: dict[tuple[str, bytes], Claim] = {}
+        self._known: dict[claims.Id, Claim] = {}
         self._new_claims: list[Claim] = []
         self._conflicts: list[tuple[Claim, str]] = []
         self._envelopes: list[Envelope] = []
@@ -156,8 +158,8 @@ class Batch:
         assert fingerprint is not None
         assert work.claim_id is not None
         claim = Claim(
-            command=work.claim_id[0],
-            key_hash=work.claim_id[1],
+            command=work.use_case.name,
+            key_hash=work.key_hash,
             business_key=work.command.business_key,
             fingerprint_version=fingerprint.version,
             content=claims.content(fingerprint, work.command),

@@ -17,6 +17,8 @@ from servicekit.database import Tx
 from servicekit.domain import BusinessKey, plain
 from servicekit.use_case import Fingerprint
 
+Id = tuple[str, str, str, str, str]  # command and business key, in words: see ID
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -30,12 +32,17 @@ class Claim:
     answer: bytes
 
     @property
-    def id(self) -> tuple[str, bytes]:
-        return self.command, self.key_hash
+    def id(self) -> Id:
+        return id_of(self.command, self.business_key)
+
+
+def id_of(command: str, key: BusinessKey) -> Id:
+    """What a document is claimed by."""
+    return command, key.source_system, key.document_type, key.document_number, key.line
 
 
 def key_hash(key: BusinessKey) -> bytes:
-    """16 bytes that name the document; the parts are separated so that no two keys run together."""
+    """16 bytes that name the document to the facts it causes; parts are separated so that no two keys run together."""
     parts = (key.source_system, key.document_type, key.document_number, key.line)
     return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
 
@@ -93,37 +100,31 @@ def _normal_of(value: Any) -> Callable[[Any], Any]:
 _NORMAL_OF: dict[type, Callable[[Any], Any]] = {}
 
 
-COLUMNS = (
-    "claim_id, command, key_hash, source_system, document_type, document_number, document_line, fingerprint_version, "
-    "content, answer, claim_time"
-)
+ID = "command", "source_system", "document_type", "document_number", "document_line"
+NAMES = ", ".join(ID)
+COLUMNS = f"claim_id, key_hash, {NAMES}, fingerprint_version, content, answer, claim_time"
 
 
-def read(tx: Tx, wanted: Iterable[tuple[str, bytes]]) -> dict[tuple[str, bytes], Claim]:
-    """The claims that stand already, by command and key hash; one statement."""
-    ids = sorted({f"{command}:{digest.hex()}" for command, digest in wanted})
+def read(tx: Tx, wanted: Iterable[Id]) -> dict[Id, Claim]:
+    """The claims that stand already; one statement."""
+    ids = sorted(set(wanted))
     if not ids:
         return {}
     rows = tx.rows(
-        "SELECT command, key_hash, source_system, document_type, document_number, document_line, "
-        f"fingerprint_version, content, answer FROM claims WHERE {tx.among('claim_id')}",
+        f"SELECT {NAMES}, key_hash, fingerprint_version, content, answer FROM claims WHERE {tx.among(*ID)}",
         (json.dumps(ids),),
     )
-    found = [
-        Claim(row[0], bytes(row[1]), BusinessKey(row[2], row[3], row[4], row[5]), row[6], row[7], bytes(row[8]))
+    return {
+        tuple(row[:5]): Claim(row[0], bytes(row[5]), BusinessKey(*row[1:5]), row[6], row[7], bytes(row[8]))
         for row in rows
-    ]
-    return {claim.id: claim for claim in found}
+    }
 
 
 def times(tx: Tx, wanted: Iterable[tuple[str, BusinessKey]]) -> dict[tuple[str, BusinessKey], datetime]:
     """When documents were taken, by command and key; those that were not are left out."""
-    ids = {f"{command}:{key_hash(key).hex()}": (command, key) for command, key in wanted}
-    rows = tx.rows(
-        f"SELECT claim_id, claim_time FROM claims WHERE {tx.among('claim_id')}",
-        (json.dumps(sorted(ids)),),
-    )
-    return {ids[row[0]]: clock.instant(row[1]) for row in rows}
+    ids = sorted({id_of(command, key) for command, key in wanted})
+    rows = tx.rows(f"SELECT {NAMES}, claim_time FROM claims WHERE {tx.among(*ID)}", (json.dumps(ids),))
+    return {(row[0], BusinessKey(*row[1:5])): clock.instant(row[5]) for row in rows}
 
 
 def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
@@ -133,13 +134,9 @@ def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
         COLUMNS,
         [
             (
-                f"{claim.command}:{claim.key_hash.hex()}",
-                claim.command,
+                f"{claim.command}:{claim.key_hash.hex()}",  # what a release before finds it by
                 claim.key_hash,
-                claim.business_key.source_system,
-                claim.business_key.document_type,
-                claim.business_key.document_number,
-                claim.business_key.line,
+                *claim.id,
                 claim.fingerprint_version,
                 claim.content,
                 claim.answer,
@@ -153,7 +150,7 @@ def insert(tx: Tx, claims: Sequence[Claim], now: datetime) -> None:
 def prune(tx: Tx, before: datetime, most: int = 1000) -> int:
     """Forget a few documents that were claimed before this time."""
     return tx.run(
-        "DELETE FROM claims WHERE claim_id IN (SELECT claim_id FROM claims WHERE claim_time < ? "
+        f"DELETE FROM claims WHERE ({NAMES}) IN (SELECT {NAMES} FROM claims WHERE claim_time < ? "
         "ORDER BY claim_time LIMIT ?)",
         (clock.micros(before), most),
     )

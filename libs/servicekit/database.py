@@ -78,10 +78,16 @@ class Tx:
         self._driver: Any = connection.connection.driver_connection
         self.is_sqlite = connection.dialect.name == "sqlite"
 
-    def among(self, column: str) -> str:
-        """That the text column is one of a JSON list's values, which is the parameter."""
-        source = "json_each(?)" if self.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-        return f"{column} IN (SELECT value FROM {source})"
+    def among(self, *columns: str) -> str:
+        """That the text column is one of a JSON list's values, which is the parameter; of several columns, of its lists."""
+        if len(columns) == 1:
+            source = (
+                "json_each(?)" if self.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
+            )
+            return f"{columns[0]} IN (SELECT value FROM {source})"
+        picked = ", ".join(f"value->>{index}" for index in range(len(columns)))
+        source = "json_each(?)" if self.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
+        return f"({', '.join(columns)}) IN (SELECT {picked} FROM {source})"
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT or RETURNING: tuples, with attributes by column name."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -20,12 +22,19 @@ from tests.support import toy
 MESSAGES_AHEAD = 2
 
 
-async def claim(database: Database, first: int, many: int) -> float:
-    """Seconds for documents first..first+many."""
+NUMBER_OF: dict[str, Callable[[int], str]] = {
+    "following": str,
+    "scattered": lambda n: hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest(),
+}
+
+
+async def claim(database: Database, first: int, many: int, numbers: str) -> float:
+    """Seconds for documents first..first+many, whose numbers follow one another or are scattered."""
+    number_of = NUMBER_OF[numbers]
     door = Door(database, toy.STORE, lambda _told: None)
     serving = [asyncio.ensure_future(door.serve())] if database.is_sqlite else []
     starts = iter(range(first, first + many, A_MESSAGE))
-    messages = [[toy.a_document(str(n), tally_of(n)) for n in range(at, at + A_MESSAGE)] for at in starts]
+    messages = [[toy.a_document(number_of(n), tally_of(n)) for n in range(at, at + A_MESSAGE)] for at in starts]
     waiting = iter(messages)
 
     async def caller() -> None:
@@ -47,10 +56,11 @@ def main() -> None:
     for name in ("first", "many"):
         parser.add_argument(name, type=int)
     parser.add_argument("--versions", type=Path, required=True, help="folder for the toy's migration")
+    parser.add_argument("--numbers", choices=NUMBER_OF, default="following", help="of the documents")
     asked = parser.parse_args()
     telemetry.start("inventory", "", "", "error")
     database = toy.open_database(asked.database, asked.versions)
-    print(json.dumps({"seconds": uvloop.run(claim(database, asked.first, asked.many))}))
+    print(json.dumps({"seconds": uvloop.run(claim(database, asked.first, asked.many, asked.numbers))}))
     database.close()
 
 

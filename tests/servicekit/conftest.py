@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,17 @@ async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]
     opened.close()
 
 
-@pytest.fixture
-async def door(database: Database) -> AsyncIterator[Door]:
+@asynccontextmanager
+async def served(database: Database) -> AsyncIterator[Door]:
+    """A door of this database, while it works."""
     made = Door(database, toy.STORE, lambda _slots: None)
     serving = asyncio.ensure_future(made.serve()) if database.is_sqlite else None
     yield made
     if serving is not None:
         serving.cancel()
+
+
+@pytest.fixture
+async def door(database: Database) -> AsyncIterator[Door]:
+    async with served(database) as made:
+        yield made

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from isthmus.operations.v1 import lane_service_pb2 as messages
-from servicekit import audit, clock, migrate
+from servicekit import audit, clock
 from servicekit.audit import NO_HASH, Action, ActionUnsigned, AuditHeadMissing
 from servicekit.database import Database, Tx
 from servicekit.desk import Desk
@@ -280,12 +279,7 @@ OLD = "INSERT INTO audit (audit_id, what, subject, operator_id, reason, detail, 
 
 def migrated(url: str, versions: Path, old: int) -> Database:
     """A database that was made before the chain, with so many entries, brought to what this code wants."""
-    before = versions / "kit"
-    before.mkdir(parents=True)
-    for path in (migrate.KIT / "versions").glob("000[1-4]_*.py"):
-        shutil.copy(path, before)
-    database = Database(url)
-    migrate._upgrade(database.engines[0], before, "kit_version")
+    database = toy.database_of_before(url, versions, 4)
     with database.engines[0].begin() as connection:
         entries = [(f"id-{n}", "release", "toy order", "kim", f"reason {n}", "", 1000 - n) for n in range(old)]
         Tx(connection).many(OLD, entries)

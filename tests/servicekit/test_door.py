@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servicekit import claims, clock
-from servicekit.database import Database, LockTimeout, Tx
+from servicekit.database import Again, Database, LockTimeout, Tx
 from servicekit.domain import BusinessKeyConflict
 from servicekit.door import Door
+from tests.servicekit.conftest import served
 from tests.support import toy
 from tests.support.toy import an_add, rows, snapshot
 
@@ -37,6 +40,49 @@ async def test_when_a_document_was_taken_can_be_asked_by_its_key(door: Door, dat
     times = await database.read(lambda tx: claims.times(tx, wanted))
     assert list(times) == wanted[:1]
     assert before <= times[wanted[0]] <= clock.now()
+
+
+CLAIM_OF_BEFORE = (
+    "INSERT INTO claims (claim_id, command, key_hash, source_system, document_type, document_number, document_line, "
+    "fingerprint_version, content, answer, claim_time) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+)
+
+
+def digest_of(said: toy.Add) -> bytes:
+    key = said.business_key
+    parts = (key.source_system, key.document_type, key.document_number, key.line)
+    return hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]
+
+
+def claimed_before(tx: Tx, said: toy.Add) -> int:
+    """A claim as the release wrote it that found claims by claim_id alone."""
+    assert toy.add.fingerprint is not None
+    key, digest, content = said.business_key, digest_of(said), claims.content(toy.add.fingerprint, said)
+    words = (key.source_system, key.document_type, key.document_number, key.line)
+    return tx.run(CLAIM_OF_BEFORE, (f"add:{digest.hex()}", "add", digest, *words, 1, content, b"", 1))
+
+
+async def test_what_was_claimed_before_claims_had_their_key_in_words_is_not_done_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    said = [an_add(str(number)) for number in range(3)]
+    before = toy.database_of_before(database_url, tmp_path, 8)
+    with before.engines[0].begin() as connection:
+        for one in said[:2]:
+            claimed_before(Tx(connection), one)
+    before.close()
+    database = toy.open_database(database_url, tmp_path / "toy")
+    async with served(database) as door:
+        answers = [await door.run(toy.add, one) for one in said]
+    assert [answer.replayed for answer in answers] == [True, True, False]
+    finds = await rows(database, "SELECT claim_id FROM claims WHERE document_number = '2'")
+    assert finds == [(f"add:{digest_of(said[2]).hex()}",)], (
+        "a replica that is not yet replaced finds what the new one claimed"
+    )
+    with pytest.raises(Again):
+        await database.write(lambda tx: claimed_before(tx, said[2]))
+    assert await rows(database, "SELECT COUNT(*) FROM claims") == [(3,)]
+    database.close()
 
 
 async def test_fifty_callers_with_one_document_have_one_effect(door: Door, database: Database) -> None:

@@ -130,7 +130,7 @@ def read_of(table: str, look: Callable[[Tx], object]) -> Callable[[Tx], int]:
 @pytest.mark.parametrize(
     ("table", "look"),
     [
-        ("claims", lambda tx: claims.read(tx, [("add", bytes(16))])),
+        ("claims", lambda tx: claims.read(tx, [("add", "toy", "output", "7", "")])),
         ("tallies", lambda tx: toy.TALLIES.load(tx, [("new-7",), ("new-8",)], is_shared=False)),
         ("shelves", lambda tx: SHELVES.load(tx, [("aachen", 7), ("ghent", 8)], is_shared=False)),
     ],
@@ -141,8 +141,9 @@ async def test_keys_go_by_their_index_though_the_plan_was_made_while_the_table_w
 ) -> None:
     for _ in range(10 * POSTGRES_WRITERS):  # each connection keeps a plan of its own
         assert await empty.write(read_of(table, look)) == 0
-    key = BusinessKey("toy", "output", "1")
-    taken = [Claim("add", number.to_bytes(16, "big"), key, 1, "{}", b"") for number in range(1, MANY)]
+    taken = [
+        Claim("add", b"", BusinessKey("toy", "output", str(number)), 1, "{}", b"") for number in range(MANY, 2 * MANY)
+    ]
 
     def fill(tx: Tx) -> None:
         claims.insert(tx, taken, clock.now())

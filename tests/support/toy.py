@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -124,6 +125,18 @@ def a_document(number: str, tally: str = "new-1", amount: str = "1", unit: str =
 def add_of(document: ConfirmReceiptRequest) -> Add:
     note = "bug" if document.item_id == "new-bug" else ""
     return Add(key_of_message(document.business_key), document.item_id, quantity_of(document.quantity), note)
+
+
+def database_of_before(url: str, versions: Path, newest: int) -> Database:
+    """A database with the kit's tables as they were after this migration."""
+    before = versions / "kit"
+    before.mkdir(parents=True)
+    for path in (migrate.KIT / "versions").glob("[0-9]*.py"):
+        if int(path.name.split("_")[0]) <= newest:
+            shutil.copy(path, before)
+    database = Database(url)
+    migrate._upgrade(database.engines[0], before, "kit_version")
+    return database
 
 
 def open_database(url: str, versions: Path) -> Database:
