@@ -22,6 +22,7 @@ from servicekit import clock, outbox
 from servicekit.broker import FAULTS, Broker, StreamDiffers, ack_error, is_heartbeat, read_heartbeat, subjects_of
 from servicekit.database import Again, Database
 from servicekit.domain import DomainError
+from servicekit.marks import Marks
 from servicekit.outbox import Stored
 from servicekit.settings import CATCH_UP_RATE
 
@@ -31,7 +32,6 @@ ATOMIC_FROM = (
     16  # facts that go as one atomic batch: fewer are sooner there one behind the other, at either sync of the broker
 )
 FRESH_MOST = 2048  # committed facts of one slot that are kept in memory for the relay
-MARK_SECONDS = 0.25  # between two notes of how far the stream holds a slot: each is a commit of its own
 CATCH_UP_SECONDS = 0.1  # of its rate at a time: a backlog comes evenly, not in a burst a second
 HEARTBEAT_SECONDS = 15.0
 POLL_SECONDS, POLL_ALONE_SECONDS = 0.1, 1.0  # the second where no other process writes, which can't wake us
@@ -157,13 +157,20 @@ class Relay:
 
     async def _tell(self, slot: str) -> None:
         """Publish behind the stream's last message until something goes wrong."""
+        marks = Marks(self._database, slot)
+        try:
+            await self._tell_on(slot, marks)
+        finally:
+            marks.end()
+
+    async def _tell_on(self, slot: str, marks: Marks) -> None:
         self._fresh[slot], pace = Fresh(), Pace(self._catch_up_rate)  # what was said meanwhile is a backlog
         info = await self._broker.stream(slot)
         last_sequence = info.state.last_seq
         ends_with = await self._ends_with(slot, last_sequence)
         epoch, told = await self._begin(slot, ends_with)
         opened = max(1, ends_with.epoch)
-        marked, mark_due, beat_due = -1, 0.0, clock.monotonic()
+        beat_due = clock.monotonic()
         most = 1  # the first goes alone: of several, the last one's refusal says only that one before it was refused
         is_to_look = True  # into the table: not after each batch that memory gave, but when it has no more to give
         while True:
@@ -181,15 +188,13 @@ class Relay:
                 last_sequence = await self._publish(slot, facts, last_sequence)
                 told, most = facts[-1].sequence, BATCH_MOST
             now = clock.monotonic()
+            marks.look(told, is_wanted=now >= beat_due)
             # A heartbeat says what is on record as stored: were that less than the truth, a next relay would repeat the rest.
-            if told > marked and now >= min(mark_due, beat_due):
-                await self._database.write(partial(outbox.mark_stored, slot=slot, sequence=told, now=clock.now()))
-                marked, mark_due = told, now + MARK_SECONDS
-            elif not facts and now >= beat_due:
+            if not facts and now >= beat_due and not marks.are_behind(told):
                 last_sequence = await self._beat(slot, last_sequence)
                 beat_due = now + HEARTBEAT_SECONDS
             elif not facts:
-                await self._rest(slot, min(beat_due, mark_due) if told > marked else beat_due)
+                await self._rest(slot, min(beat_due, marks.due) if marks.are_behind(told) else beat_due)
                 is_to_look = True
 
     async def _look(self, slot: str, told: int, epoch: int, pace: Pace) -> list[Stored]:

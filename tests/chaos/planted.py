@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from sqlalchemy import event
 
-from servicekit import claims, database, lanes, position, poster, relay
+from servicekit import claims, database, lanes, marks, position, poster
 from servicekit.batch import Batch
 from servicekit.inbox import Inbox
 from servicekit.poster import Poster
@@ -67,7 +67,7 @@ def publish_before_commit() -> None:
     relays: list[tuple[Relay, asyncio.AbstractEventLoop]] = []
     published: dict[str, int] = {}
     serve, publish, save = Relay.serve, Relay._publish, Batch.save
-    relay.MARK_SECONDS = 5.0  # each mark would wait behind the transaction that waits for the relay
+    marks.MARK_SECONDS = 5.0  # each mark would wait behind the transaction that waits for the relay
 
     async def known(self: Relay, slots: Sequence[str]) -> None:
         relays.append((self, asyncio.get_running_loop()))

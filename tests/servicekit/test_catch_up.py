@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,10 +13,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from isthmus.events.v1.envelope_pb2 import Envelope
+from servicekit import marks
 from servicekit import relay as relays
 from servicekit.broker import Broker as Connection
 from servicekit.broker import is_heartbeat
-from servicekit.database import Database
+from servicekit.database import Database, Tx
 from servicekit.door import Door
 from servicekit.relay import Relay
 from servicekit.run import end_of
@@ -110,8 +112,9 @@ async def test_live_facts_do_not_keep_to_the_rate_of_a_backlog(database: Databas
 async def test_what_memory_could_not_keep_is_looked_for_at_once(
     database: Database, connection: Connection, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("POLL_SECONDS", "POLL_ALONE_SECONDS", "MARK_SECONDS"):
+    for name in ("POLL_SECONDS", "POLL_ALONE_SECONDS"):
         monkeypatch.setattr(relays, name, 3600.0)
+    monkeypatch.setattr(marks, "MARK_SECONDS", 3600.0)
     monkeypatch.setattr(relays, "FRESH_MOST", 3)
     async with working(database, Relay(database, connection)) as door:
         await eventually(lambda: holds(connection, SLOT, 1))  # its first heartbeat: the relay is there
@@ -121,6 +124,48 @@ async def test_what_memory_could_not_keep_is_looked_for_at_once(
         await eventually(lambda: told(connection, 11), within=10)
         facts = await stored(connection, SLOT)
     assert [number for number, _ in facts] == list(range(1, 12))
+
+
+async def stored_on_record(database: Database) -> int:
+    return int((await toy.rows(database, "SELECT stored_sequence FROM producer"))[0][0])
+
+
+async def test_nothing_that_is_to_be_told_waits_for_the_note_of_what_was(
+    database: Database, door: Door, connection: Connection
+) -> None:
+    await say(door, 1, 5)
+    other, begun, is_over = (
+        Database(database.url.render_as_string(hide_password=False)),
+        asyncio.Event(),
+        threading.Event(),
+    )
+    loop = asyncio.get_running_loop()
+
+    def hold(tx: Tx) -> None:
+        tx.run("UPDATE producer SET stored_sequence = stored_sequence")
+        loop.call_soon_threadsafe(begun.set)
+        is_over.wait(30)
+
+    holding = asyncio.ensure_future(other.write(hold))
+    await begun.wait()
+    try:
+        async with working(database, Relay(database, connection)):
+            await eventually(lambda: told(connection, 5), within=5)
+            assert await stored_on_record(database) == 0
+            is_over.set()
+            await holding
+
+            async def is_noted() -> bool:
+                return await stored_on_record(database) == 5
+
+            await eventually(is_noted)
+            await eventually(lambda: holds(connection, SLOT, 6))  # the heartbeat, which comes behind the note
+            beat = await connection.last_heartbeat(SLOT)
+            assert beat is not None
+            assert beat.last_stored_sequence == 5
+    finally:
+        is_over.set()
+        other.close()
 
 
 async def test_a_stream_that_refuses_one_of_several_says_why_and_gets_the_rest_when_it_takes_it(
