@@ -35,7 +35,8 @@ class Marks:
             self._noting = asyncio.create_task(self._database.write(note), name=f"marks {self._slot}")
             self._noted, self.due = told, now + MARK_SECONDS
 
-    def end(self) -> None:
-        """Wait for nothing more: a note on its way is committed or not, and the next relay notes it again."""
-        if self._noting is not None and not self._noting.cancel():
-            self._noting.exception()
+    async def end(self) -> None:
+        """Wait for the note on its way: behind a new epoch it would say of new numbers what was true of the old ones."""
+        if self._noting is not None:
+            await asyncio.wait([self._noting])
+            self._noting.exception()  # what it met stops nobody now; the next relay notes it again

@@ -161,7 +161,7 @@ class Relay:
         try:
             await self._tell_on(slot, marks)
         finally:
-            marks.end()
+            await marks.end()
 
     async def _tell_on(self, slot: str, marks: Marks) -> None:
         self._fresh[slot], pace = Fresh(), Pace(self._catch_up_rate)  # what was said meanwhile is a backlog

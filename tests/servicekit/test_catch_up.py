@@ -130,10 +130,9 @@ async def stored_on_record(database: Database) -> int:
     return int((await toy.rows(database, "SELECT stored_sequence FROM producer"))[0][0])
 
 
-async def test_nothing_that_is_to_be_told_waits_for_the_note_of_what_was(
-    database: Database, door: Door, connection: Connection
-) -> None:
-    await say(door, 1, 5)
+@asynccontextmanager
+async def notes_held_up(database: Database) -> AsyncIterator[threading.Event]:
+    """Another transaction holds what each note changes, until the event is set."""
     other, begun, is_over = (
         Database(database.url.render_as_string(hide_password=False)),
         asyncio.Event(),
@@ -149,23 +148,40 @@ async def test_nothing_that_is_to_be_told_waits_for_the_note_of_what_was(
     holding = asyncio.ensure_future(other.write(hold))
     await begun.wait()
     try:
-        async with working(database, Relay(database, connection)):
-            await eventually(lambda: told(connection, 5), within=5)
-            assert await stored_on_record(database) == 0
-            is_over.set()
-            await holding
-
-            async def is_noted() -> bool:
-                return await stored_on_record(database) == 5
-
-            await eventually(is_noted)
-            await eventually(lambda: holds(connection, SLOT, 6))  # the heartbeat, which comes behind the note
-            beat = await connection.last_heartbeat(SLOT)
-            assert beat is not None
-            assert beat.last_stored_sequence == 5
+        yield is_over
     finally:
         is_over.set()
+        await holding
         other.close()
+
+
+async def test_nothing_that_is_to_be_told_waits_for_the_note_of_what_was(
+    database: Database, door: Door, connection: Connection
+) -> None:
+    await say(door, 1, 5)
+    async with notes_held_up(database) as is_over, working(database, Relay(database, connection)):
+        await eventually(lambda: told(connection, 5), within=5)
+        assert await stored_on_record(database) == 0
+        is_over.set()
+        await eventually(lambda: holds(connection, SLOT, 6))  # the heartbeat, which comes behind the note
+        assert await stored_on_record(database) == 5
+        beat = await connection.last_heartbeat(SLOT)
+        assert beat is not None
+        assert beat.last_stored_sequence == 5
+
+
+async def test_a_relay_that_ends_leaves_no_note_on_its_way(database: Database, door: Door) -> None:
+    await say(door, 1, 5)
+    noting = marks.Marks(database, SLOT)
+    async with notes_held_up(database) as is_over:
+        noting.look(3, is_wanted=False)
+        noting.look(5, is_wanted=True)  # one at a time
+        ending = asyncio.ensure_future(noting.end())
+        assert not (await asyncio.wait([ending], timeout=0.2))[0]
+        is_over.set()
+        await ending
+    assert await stored_on_record(database) == 3
+    assert noting.are_behind(5)
 
 
 async def test_a_stream_that_refuses_one_of_several_says_why_and_gets_the_rest_when_it_takes_it(
