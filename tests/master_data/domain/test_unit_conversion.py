@@ -35,13 +35,18 @@ def test_there_and_back_is_the_same_or_refused(value: Decimal, numerator: Decima
     assert rule.converted(there) == said
 
 
-@given(st.integers(-(10**9), 10**9), st.integers(1, 1000))
+@given(st.integers(-(10**9) + 1, 10**9 - 1), st.integers(1, 1000))
 def test_whole_boxes_are_there_and_back_the_same(boxes: int, pieces: int) -> None:
     rule = replace(BOX, numerator=Decimal(pieces))
     there = rule.converted(Quantity(Decimal(boxes), "BX"))
     assert there == Quantity(Decimal(boxes * pieces), "C62")
     assert rule.converted(there) == Quantity(Decimal(boxes), "BX")
     assert isinstance(there.value, Decimal)
+
+
+def test_a_result_that_no_ledger_holds_is_refused() -> None:
+    with pytest.raises(AmountOutOfRange):
+        replace(BOX, numerator=Decimal(1000)).converted(Quantity(Decimal(10**9), "BX"))
 
 
 def test_a_result_that_would_be_rounded_is_refused() -> None:
