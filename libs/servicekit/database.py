@@ -80,13 +80,10 @@ class Tx:
 
     def among(self, *columns: str) -> str:
         """That the text column is one of a JSON list's values, which is the parameter; of several columns, of its lists."""
-        if len(columns) == 1:
-            source = (
-                "json_each(?)" if self.is_sqlite else "jsonb_array_elements_text(CAST(? AS jsonb)) AS wanted(value)"
-            )
-            return f"{columns[0]} IN (SELECT value FROM {source})"
-        picked = ", ".join(f"value->>{index}" for index in range(len(columns)))
-        source = "json_each(?)" if self.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
+        is_one = len(columns) == 1
+        elements = "jsonb_array_elements_text" if is_one else "jsonb_array_elements"
+        source = "json_each(?)" if self.is_sqlite else f"{elements}(CAST(? AS jsonb)) AS wanted(value)"
+        picked = "value" if is_one else ", ".join(f"value->>{index}" for index in range(len(columns)))
         return f"({', '.join(columns)}) IN (SELECT {picked} FROM {source})"
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
