@@ -25,12 +25,8 @@ log = structlog.get_logger()
 BROKER_OLDEST = (2, 12)  # first with atomic batch publish
 HEARTBEAT_WORDS = "relay.heartbeat"
 ALIKE = ("discard", "storage", "allow_atomic", "retention")  # what a stream must have exactly as declared
-AT_LEAST = (
-    "max_bytes",
-    "max_age",
-    "max_msg_size",
-    "num_replicas",
-)  # what it may have more of, and is given where it has less
+# What it may have more of, and is given where it has less.
+AT_LEAST = ("max_bytes", "max_age", "max_msg_size", "num_replicas")
 FAULTS = (NatsError, APIError, OSError, asyncio.TimeoutError, ConnectionError)
 
 
@@ -202,7 +198,7 @@ async def _as_declared(js: JetStreamContext, info: StreamInfo, wanted: StreamCon
     except APIError as refused:
         raise StreamDiffers(
             f"stream {slot}: {told}, and the broker refuses to give it: {refused.description}. "
-            "Give the broker more (max_file), or declare less in deploy/nats/streams.yaml."
+            "Give the broker more (max_file, nodes), or declare less (deploy/nats/streams.yaml, STREAM_REPLICAS)."
         ) from refused
     log.info("stream widened", stream=slot, what=told)
     return widened

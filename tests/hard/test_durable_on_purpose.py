@@ -71,6 +71,21 @@ async def test_a_stream_that_the_broker_has_no_room_to_widen_is_refused(tmp_path
         small.kill()
 
 
+async def test_replicas_that_a_broker_alone_cannot_give_are_refused_by_name(broker: Broker) -> None:
+    async with connected(broker) as before, connected(broker, replace(RULES, num_replicas=3)) as connection:
+        await before.stream(SLOT)
+        with pytest.raises(StreamDiffers, match=f"{SLOT}: num_replicas is 1, declared 3"):
+            await connection.stream(SLOT)
+
+
+async def test_a_stream_without_limits_is_left_without(broker: Broker) -> None:
+    async with connected(broker) as connection:
+        js = await connection.jetstream()
+        await js.add_stream(RULES.config(SLOT).evolve(max_bytes=-1, max_age=0, max_msg_size=-1))
+        kept = (await connection.stream(SLOT)).config
+        assert (kept.max_bytes, kept.max_age, kept.max_msg_size) == (-1, 0, -1)
+
+
 async def test_a_stream_that_was_given_more_room_is_taken(broker: Broker) -> None:
     async with connected(broker, WIDER) as wider, connected(broker) as connection:
         await wider.stream(SLOT)
