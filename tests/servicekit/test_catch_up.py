@@ -170,18 +170,18 @@ async def test_nothing_that_is_to_be_told_waits_for_the_note_of_what_was(
         assert beat.last_stored_sequence == 5
 
 
-async def test_a_relay_that_ends_leaves_no_note_on_its_way(database: Database, door: Door) -> None:
+async def test_a_relay_that_ends_leaves_no_note_on_its_way(
+    database: Database, door: Door, connection: Connection
+) -> None:
     await say(door, 1, 5)
-    noting = marks.Marks(database, SLOT)
     async with notes_held_up(database) as is_over:
-        noting.look(3, is_wanted=False)
-        noting.look(5, is_wanted=True)  # one at a time
-        ending = asyncio.ensure_future(noting.end())
-        assert not (await asyncio.wait([ending], timeout=0.2))[0]
+        serving = asyncio.ensure_future(Relay(database, connection).serve([SLOT]))
+        await eventually(lambda: told(connection, 5), within=5)
+        serving.cancel()
+        assert not (await asyncio.wait([serving], timeout=0.2))[0]
         is_over.set()
-        await ending
-    assert await stored_on_record(database) == 3
-    assert noting.are_behind(5)
+        await asyncio.wait([serving])
+        assert await stored_on_record(database) == 1, "the note of the first fact, one note at a time"
 
 
 async def test_a_stream_that_refuses_one_of_several_says_why_and_gets_the_rest_when_it_takes_it(
