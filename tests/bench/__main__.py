@@ -5,7 +5,7 @@ Parts, chosen by PARTS=a,b (about ten minutes without it: reader,rpc):
   rpc       confirmations one a call and 100 a message against a bare echo; 3 minutes
   latency   stream to stream at 100/s and 1,000/s; 3 minutes
   handler   inventory's own handler as `make up` starts it; 2 minutes
-  growth    documents with a million known keys, following and scattered; 6 minutes
+  growth    documents with a million known keys, following and scattered; 2 minutes
   control   questions to operations with 200,000 orders in its store, and the facts a second that it hears; 10 minutes
   memory    resident memory over a million facts; 6 minutes
   replicas  one, two and four replicas of production and inventory on PostgreSQL; 4 minutes
