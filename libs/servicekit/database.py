@@ -12,7 +12,7 @@ import functools
 import sqlite3
 import time
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -78,13 +78,23 @@ class Tx:
         self._driver: Any = connection.connection.driver_connection
         self.is_sqlite = connection.dialect.name == "sqlite"
 
-    def among(self, *columns: str) -> str:
-        """That the text column is one of a JSON list's values, which is the parameter; of several columns, of its lists."""
+    def among(self, *columns: str, numbers: Collection[str] = ()) -> str:
+        """That the column is one of a JSON list's values, which is the parameter; of several columns, of its lists.
+
+        `numbers`: those of the columns that hold integers; the others hold text.
+        """
         is_one = len(columns) == 1
-        elements = "jsonb_array_elements_text" if is_one else "jsonb_array_elements"
-        source = "json_each(?)" if self.is_sqlite else f"{elements}(CAST(? AS jsonb)) AS wanted(value)"
-        picked = "value" if is_one else ", ".join(f"value->>{index}" for index in range(len(columns)))
-        return f"({', '.join(columns)}) IN (SELECT {picked} FROM {source})"
+        picked = ["value"] if is_one else [f"value->>{index}" for index in range(len(columns))]
+        if self.is_sqlite:
+            source = "json_each(?)"
+        else:
+            elements = "jsonb_array_elements_text" if is_one else "jsonb_array_elements"
+            source = f"{elements}(CAST(? AS jsonb)) AS wanted(value)"
+            picked = [
+                f"CAST({one} AS BIGINT)" if column in numbers else one
+                for column, one in zip(columns, picked, strict=True)
+            ]
+        return f"({', '.join(columns)}) IN (SELECT {', '.join(picked)} FROM {source})"
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """The rows of a SELECT or RETURNING: tuples, with attributes by column name."""

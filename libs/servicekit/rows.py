@@ -88,6 +88,7 @@ class Rows(Generic[N]):
         self.from_row, self.to_row = from_row, to_row
         self.key_of, self.owner_of = _values_of(self.key_columns), _values_of(self.owner_columns)
         self.columns = tuple(column.name for column in table.columns)
+        self._numbers = frozenset(column.name for column in table.columns if isinstance(column.type, sa.Integer))
         others = [name for name in self.columns if name not in self.key_columns]
         where = " AND ".join(f"{name} = ?" for name in self.key_columns)
         self._update = f"UPDATE {table.name} SET {', '.join(f'{n} = ?' for n in others)} WHERE {where}"
@@ -121,20 +122,13 @@ class Rows(Generic[N]):
         return self._select(tx, self.owner_columns, owners, "NO KEY UPDATE")
 
     def _select(self, tx: Tx, by: Sequence[str], wanted: Iterable[Values], lock: str) -> list[N]:
-        source = "json_each(?)" if tx.is_sqlite else "jsonb_array_elements(CAST(? AS jsonb)) AS wanted(value)"
-        picked = ", ".join(self._pick(tx, name, index) for index, name in enumerate(by))
-        sql = (
-            f"SELECT {', '.join(self.columns)} FROM {self.table.name} "
-            f"WHERE ({', '.join(by)}) IN (SELECT {picked} FROM {source}) ORDER BY {', '.join(self.key_columns)}"
-        )
+        asked = sorted(wanted) if len(by) > 1 else sorted(one for (one,) in wanted)
+        among = tx.among(*by, numbers=self._numbers)
+        order = ", ".join(self.key_columns)
+        sql = f"SELECT {', '.join(self.columns)} FROM {self.table.name} WHERE {among} ORDER BY {order}"
         if not tx.is_sqlite:
             sql += f" FOR {lock} OF {self.table.name}"
-        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(sorted(wanted)),))]
-
-    def _pick(self, tx: Tx, column: str, index: int) -> str:
-        picked = f"value->>{index}"
-        is_number = isinstance(self.table.c[column].type, sa.Integer)
-        return f"CAST({picked} AS BIGINT)" if is_number and not tx.is_sqlite else picked
+        return [self.from_row(row) for row in tx.rows(sql, (json.dumps(asked),))]
 
     def select(self, tx: Tx, where: str, parameters: Sequence[Any]) -> list[N]:
         """Nouns for a query, unlocked; `where` may end with ORDER BY and LIMIT."""
