@@ -26,7 +26,8 @@ from servicekit.use_case import Store, UseCase
 log = structlog.get_logger()
 T = TypeVar("T")
 Outcome = Message | Exception | None  # of one document among many: its answer, or why it was refused
-SHARED_COMMIT_MOST = 64  # calls that share one commit
+SHARED_COMMIT_MOST = 64  # documents of several callers that share one commit
+SHARED_ALONE_MOST = 256  # the same where nobody else can hold rows, or be kept waiting for ours: on SQLite's one writer
 SHARED_LOCK_TIMEOUT = "SET LOCAL lock_timeout = '100ms'"  # rows that another transaction holds stop one caller, not 64
 WAITING_MOST = 2000  # calls that wait for the writer; more are refused early
 MESSAGES_MOST = 8  # messages of many documents at the door at once; the streams behind them are not read on
@@ -58,6 +59,7 @@ class Door:
     def __init__(self, database: Database, store: Store, told: Told, bounds: Bounds | None = None) -> None:
         self._database, self._store, self._told = database, store, told
         self._bounds = bounds or Bounds()
+        self._shared_most = SHARED_ALONE_MOST if database.is_sqlite else SHARED_COMMIT_MOST
         self._waiting: deque[tuple[Unit, asyncio.Future[None]]] = deque()
         self._arrived = asyncio.Event()
         self._committing: asyncio.Future[None] | None = None
@@ -130,7 +132,7 @@ class Door:
     def _next_batch(self) -> list[tuple[Unit, asyncio.Future[None]]]:
         batch = [self._waiting.popleft()]
         commands = len(batch[0][0].works)
-        while self._waiting and commands + len(self._waiting[0][0].works) <= SHARED_COMMIT_MOST:
+        while self._waiting and commands + len(self._waiting[0][0].works) <= self._shared_most:
             batch.append(self._waiting.popleft())
             commands += len(batch[-1][0].works)
         return batch
