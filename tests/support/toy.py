@@ -66,7 +66,7 @@ class Add:
     note: str = ""
 
 
-def decide_add(seen: Seen, command: Add, now: datetime) -> Decision:
+def decide_grow(seen: Seen, command: Add, now: datetime) -> Decision:
     """Add to a tally; "new-..." are made on the fly, "bug" raises."""
     key = TALLIES.key(command.tally_id)
     if command.note == "bug":
@@ -84,8 +84,16 @@ def decide_add(seen: Seen, command: Add, now: datetime) -> Decision:
         quantity=quantity_message(command.quantity),
     )
     fact = Fact(stored, PLANT, command.tally_id, command.tally_id, now, command.business_key)
+    return Decision(changed=[after], facts=[fact])
+
+
+def decide_add(seen: Seen, command: Add, now: datetime) -> Decision:
+    """The same, for who waits for an answer: the tally's new amount."""
+    decision = decide_grow(seen, command, now)
+    (after,) = decision.changed
+    assert isinstance(after, Tally)
     total = Stock(quantity=quantity_message(Quantity(after.amount, command.quantity.unit_code)))
-    return Decision(changed=[after], facts=[fact], answer=ConfirmReceiptResponse(stock=total))
+    return decision._replace(answer=ConfirmReceiptResponse(stock=total))
 
 
 add = UseCase(
@@ -95,6 +103,8 @@ add = UseCase(
     fingerprint=Fingerprint.of("tally_id", "quantity"),
     answers=ConfirmReceiptResponse,
 )
+
+grow = UseCase(name="grow", loads=add.loads, decide=decide_grow)
 
 
 @consumes(OutputStored)
