@@ -18,7 +18,7 @@ from servicekit.claims import Claim
 from servicekit.clock import new_id
 from servicekit.database import Tx
 from servicekit.domain import BusinessKeyConflict, DomainError
-from servicekit.facts import slot_of, wrap
+from servicekit.facts import slot_of, timestamp, wrap
 from servicekit.outbox import Stored
 from servicekit.use_case import Decision, PlannedPosting, Seen, Store, UseCase
 
@@ -66,6 +66,7 @@ class Batch:
         self, tx: Tx, store: Store, now: datetime, bounds: Bounds | None = None, *, is_trial: bool = False
     ) -> None:
         self._tx, self._store, self._now, self._bounds = tx, store, now, bounds
+        self._recorded = timestamp(now)
         self._is_trial = is_trial  # will be taken back: no span and no log line may say that it was done
         self._seen = Seen()
         self._known: dict[claims.Id, Claim] = {}
@@ -139,7 +140,7 @@ class Batch:
                     slot_of(self._store.service, fact.plant_id),
                     work.why,
                     ordinal,
-                    self._now,
+                    self._recorded,
                     traceparent=own,
                     correlation_id=work.correlation_id,
                 )
@@ -149,9 +150,8 @@ class Batch:
     def _span(self, work: Work, name: str, kept: str, incoming: str, order_key: str) -> str:
         if self._is_trial or not work.use_case.is_traced:
             return kept or incoming
-        key = str(getattr(work.command, "business_key", ""))
-        words = name.replace("_", " ")
-        return telemetry.record_step(words, kept, incoming, work.arrival_ns, order_key=order_key, business_key=key)
+        key = getattr(work.command, "business_key", "")
+        return telemetry.record_step(name, kept, incoming, work.arrival_ns, order_key=order_key, business_key=key)
 
     def _claim(self, work: Work) -> None:
         fingerprint = work.use_case.fingerprint

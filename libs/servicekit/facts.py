@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import symbol_database
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -39,11 +38,14 @@ SERVICE_OF = {package: service for service, package in PACKAGE_OF.items()}
 class EventMeta:
     """What a handler may know of a fact beside its content; read from the envelope only where it is asked for."""
 
-    __slots__ = ("_envelope", "fact_type")
+    __slots__ = ("_envelope",)
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
-        self.fact_type = type_of(envelope.data)
+
+    @property
+    def fact_type(self) -> str:
+        return type_of(self._envelope.data)
 
     @property
     def event_id(self) -> str:
@@ -94,8 +96,7 @@ class EventMeta:
         return self._envelope.traceparent
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(NamedTuple):
     """What a handler answers: this use case, with this command. `is_document`: a plant report, which claims its key."""
 
     use_case: UseCase[Any]
@@ -131,7 +132,7 @@ def event_id(cause: str, fact_type: str, ordinal: int) -> str:
 
 
 def wrap(  # the envelope has this many sources
-    fact: Fact, slot: str, cause: str, ordinal: int, now: datetime, *, traceparent: str, correlation_id: str
+    fact: Fact, slot: str, cause: str, ordinal: int, recorded: Timestamp, *, traceparent: str, correlation_id: str
 ) -> Envelope:
     """The fact in its envelope, without numbers: those are given at commit."""
     fact_type = fact.data.DESCRIPTOR.full_name
@@ -142,7 +143,7 @@ def wrap(  # the envelope has this many sources
         subject_id=fact.subject_id,
         producer_slot=slot,
         occur_time=timestamp(fact.occur_time),
-        record_time=timestamp(now),
+        record_time=recorded,
         is_late=fact.is_late,
         business_key=key_message(fact.business_key) if fact.business_key is not None else None,
         correlation_id=correlation_id or fact.order_key,

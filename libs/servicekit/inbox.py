@@ -138,7 +138,8 @@ class Inbox:
             else:
                 count[envelope.plant_id, dispatch.became(work)] += 1
         for delivery in fresh:
-            count[delivery.envelope.plant_id, counts.REPEAT] += delivery.envelope.event_id in settled
+            if delivery.envelope.event_id in settled:
+                count[delivery.envelope.plant_id, counts.REPEAT] += 1
         position.save(tx, self.consumer, positions)
         counts.add(tx, self.consumer, count)
         return taken, batch.save()

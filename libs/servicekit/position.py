@@ -45,6 +45,8 @@ class Said:
 
     def limit(self, epoch: int) -> int:
         """The last sequence of this epoch that the producer still knows: it lost the rest when its database was put back."""
+        if not self.starts:
+            return ENDLESS
         return min((continues for start, continues in self.starts if start > epoch), default=ENDLESS)
 
     def can_repeat(self, sequence: int) -> bool:

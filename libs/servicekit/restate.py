@@ -20,7 +20,7 @@ from servicekit.broker import FAULTS, Broker
 from servicekit.database import Again, Database, Tx
 from servicekit.domain import DomainError
 from servicekit.door import run_again
-from servicekit.facts import parts_of, wrap
+from servicekit.facts import parts_of, timestamp, wrap
 from servicekit.outbox import Stored, Told
 from servicekit.owners import FREE, Fence
 from servicekit.rows import Rows
@@ -113,6 +113,6 @@ def _after(tx: Tx, kind: Restates, plant_id: str, last: list[Any] | None) -> lis
 
 def _envelope(fact: Fact, slot: str, consumer: str, now: datetime) -> Envelope:
     cause = f"restate:{consumer}:{fact.subject_id}"
-    envelope = wrap(fact, slot, cause, 0, now, traceparent=fact.traceparent, correlation_id="")
+    envelope = wrap(fact, slot, cause, 0, timestamp(now), traceparent=fact.traceparent, correlation_id="")
     envelope.restated_for = consumer
     return envelope

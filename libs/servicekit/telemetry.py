@@ -142,7 +142,7 @@ def record_failure(name: str, traceparent: str, error: str, **attributes: str) -
 
 
 def record_step(
-    name: str, kept: str, incoming: str, start_ns: int, *, status: Status | None = None, **attributes: str
+    name: str, kept: str, incoming: str, start_ns: int, *, status: Status | None = None, **attributes: object
 ) -> str:
     """Record a business step that ends now, in the order's own trace. Returns its trace context for what follows from it.
 
@@ -157,11 +157,11 @@ def record_step(
     if _processor is not None:
         links = [link for link in (context_of(theirs),) if link is not None and theirs != parent]
         span = ReadableSpan(
-            name,
+            name.replace("_", " "),
             context=context_of(traceparent),
             parent=context_of(parent),
             resource=_resource,
-            attributes={f"isthmus.{key.replace('_', '.')}": value for key, value in attributes.items() if value},
+            attributes={f"isthmus.{key.replace('_', '.')}": str(value) for key, value in attributes.items() if value},
             links=[Link(link) for link in links],
             kind=SpanKind.CONSUMER,
             status=status or UNSET,
@@ -237,4 +237,4 @@ class Served:
 
 
 def _whole(traceparent: str) -> str:
-    return traceparent if TRACEPARENT.fullmatch(traceparent) else ""
+    return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -17,8 +17,7 @@ C = TypeVar("C")
 N = TypeVar("N")
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that happened, on its way to the outbox. `data` is a message of <domain>_events.proto."""
 
     data: Message
@@ -31,8 +30,7 @@ class Fact:
     traceparent: str = ""  # given: the fact belongs to this order's trace, not to its command's
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPosting:
+class PlannedPosting(NamedTuple):
     """A change that a foreign system is asked for. `key` is unique, and stands in a field that the partner keeps."""
 
     partner_id: str
@@ -43,8 +41,7 @@ class PlannedPosting:
     payload: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What follows from a command. Nothing of it happens unless all of it does.
 
     `traceparent` is the trace kept with the order; `moot` says why nothing needed doing.
@@ -167,14 +164,18 @@ class Seen:
 
     def save(self, tx: Tx) -> None:
         """Write what was changed, set-based, tables in name order."""
+        touched: dict[Rows[Any], list[Values]] = {}
+        for rows, key in self._touched:
+            touched.setdefault(rows, []).append(key)
         inserts: dict[Rows[Any], list[Any]] = {}
         updates: dict[Rows[Any], list[Any]] = {}
-        for rows, key in sorted(self._touched, key=lambda item: (item[0].table.name, item[1])):
-            noun = self._nouns[rows, key]
-            if noun is None:
-                rows.delete(tx, key)
-            else:
-                (updates if (rows, key) in self._stored else inserts).setdefault(rows, []).append(noun)
+        for rows in sorted(touched, key=lambda rows: rows.table.name):
+            for key in sorted(touched[rows]):
+                noun = self._nouns[rows, key]
+                if noun is None:
+                    rows.delete(tx, key)
+                else:
+                    (updates if (rows, key) in self._stored else inserts).setdefault(rows, []).append(noun)
         for rows, nouns in updates.items():
             rows.update(tx, nouns)
         for rows, nouns in inserts.items():

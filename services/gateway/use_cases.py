@@ -187,7 +187,7 @@ def _with_warehouse(decision: Decision, posting: PlannedPosting | None, tracepar
     if posting is None:
         return decision
     postings = [posting, *decision.postings]
-    return replace(decision, postings=postings, moot="", traceparent=decision.traceparent or traceparent)
+    return decision._replace(postings=postings, moot="", traceparent=decision.traceparent or traceparent)
 
 
 def decide_hold(seen: Seen, command: hold_wire.HoldInErp, now: datetime) -> Decision:

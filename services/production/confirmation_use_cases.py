@@ -82,7 +82,7 @@ def _document_fact(
         command.occur_time if isinstance(command, confirmation_wire.ConfirmOperation) else order.release_time
     )
     fact = wire.order_fact(data, order, occur_time, command.business_key)
-    return replace(fact, is_late=True) if command.is_late else fact
+    return fact._replace(is_late=True) if command.is_late else fact
 
 
 def _merged(before: Sequence[totals.Total], changed: Sequence[totals.Total]) -> list[totals.Total]:

@@ -121,10 +121,10 @@ def inbox_where_the_third(database: CrashingDatabase, changes: toy.Tally) -> Inb
         decision = toy.decide_add(seen, command, now)
         if command.business_key.document_number != f"{SLOT}3":
             return decision
-        return replace(decision, changed=[*decision.changed, changes])
+        return decision._replace(changed=[*decision.changed, changes])
 
     def hear(event: OutputStored, meta: EventMeta) -> Do:
-        return replace(toy.hear(event, meta), use_case=replace(toy.add, decide=decide))
+        return toy.hear(event, meta)._replace(use_case=replace(toy.add, decide=decide))
 
     handlers: dict[str, Handler] = {"isthmus.inventory.v1.OutputStored": hear}
     return Inbox(database, toy.STORE, handlers, lambda _facts: None, consumer="toy")
