@@ -10,9 +10,8 @@ import functools
 import json
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -43,8 +42,7 @@ def table(name: str, text: str, big: str = "", small: str = "", flags: str = "")
     return sa.Table(name, sa.MetaData(), *columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Key(Generic[N]):
+class Key(NamedTuple, Generic[N]):
     """Names one noun to load. `is_shared`: decide only reads it, so others may read it too."""
 
     rows: Rows[N]
@@ -52,8 +50,7 @@ class Key(Generic[N]):
     is_shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Owned(Generic[N]):
+class Owned(NamedTuple, Generic[N]):
     """Names all nouns of one owner to load, e.g. the operations of a work order. Load the owner too: it is the lock."""
 
     rows: Rows[N]
