@@ -6,7 +6,7 @@ What a stream sends from there on is its `Feed`; what becomes of a fact is the i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,8 +55,8 @@ class Slot:
         self.buffered += count
         self.idle.clear()
 
-    def taken(self) -> None:
-        self.buffered -= 1
+    def taken(self, count: int) -> None:
+        self.buffered -= count
         if not self.buffered:
             self.idle.set()
 
@@ -222,8 +222,8 @@ class Reader:
                 pause = min(pause * 2, PAUSE_LONGEST)
                 for name in {delivery.slot for _, delivery in waiting}:
                     self._read_again(self._slots[name])
-            for _, delivery in waiting:
-                self._slots[delivery.slot].taken()
+            for name, count in Counter(delivery.slot for _, delivery in waiting).items():
+                self._slots[name].taken(count)
 
     async def _take(self, deliveries: list[Delivery]) -> None:
         if not deliveries:

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import NamedTuple
 
 import structlog
@@ -60,11 +61,12 @@ class Fresh:
     def __init__(self) -> None:
         self._facts: deque[Stored] = deque()
 
-    def put(self, fact: Stored) -> None:
-        is_next = not self._facts or fact.sequence == self._facts[-1].sequence + 1
+    def put(self, facts: Sequence[Stored]) -> None:
+        """Facts that one commit numbered, one behind the other."""
+        is_next = not self._facts or facts[0].sequence == self._facts[-1].sequence + 1
         if not is_next or len(self._facts) >= FRESH_MOST:
             self._facts.clear()
-        self._facts.append(fact)
+        self._facts.extend(facts)
 
     def after(self, sequence: int, epoch: int) -> list[Stored] | None:
         """The facts behind this one; None if there are some but the next is not here: it stands in the table only.
@@ -107,10 +109,10 @@ class Relay:
 
     def told(self, facts: Sequence[Stored]) -> None:
         """These facts were committed just now. Those of slots that another process tells are found there, in the table."""
-        for fact in facts:
-            if fact.slot in self._fresh:
-                self._fresh[fact.slot].put(fact)
-                self._wake[fact.slot].set()
+        for slot, said in groupby(facts, attrgetter("slot")):
+            if slot in self._fresh:
+                self._fresh[slot].put(list(said))
+                self._wake[slot].set()
 
     async def serve(self, slots: Sequence[str]) -> None:
         """Tell these slots until cancelled."""

@@ -89,7 +89,7 @@ class Kit(RuleBasedStateMachine):
 
     def _hand_over(self, facts: Sequence[outbox.Stored], *, is_quick: bool) -> None:
         for fact in facts:
-            self.fresh[fact.slot].put(fact)
+            self.fresh[fact.slot].put([fact])
         for slot in {fact.slot for fact in facts} if is_quick else ():
             self._tell(slot, self.fresh[slot].after(self.told[slot], 1) or [])
 
