@@ -18,6 +18,7 @@ from isthmus.operations.v1 import lane_service_pb2
 from isthmus.operations.v1 import operations_service_pb2 as messages
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from servicekit import clock, paging
+from servicekit.channel import channel
 from servicekit.clock import instant, micros
 from servicekit.database import Again, Database, Tx
 from servicekit.domain import GROUP, DomainError
@@ -47,7 +48,6 @@ class Sampler:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._plants = database, settings.plants
         self._every = timedelta(seconds=settings.kpi_seconds)
-        channel = grpc.aio.insecure_channel
         self._desks = {name: LaneServiceStub(channel(at)) for name, at in settings.desks.items()}
         self._bridges = {plant: EdgeServiceStub(channel(at)) for plant, at in settings.edge_bridges.items()}
         self._repeats: Counter[str] | None = None  # of the sample before: the first after a start has no difference

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import grpc
-
 from isthmus.edge.v1 import edge_service_pb2 as edge
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.operations.v1 import lane_service_pb2 as lanes
@@ -16,6 +14,7 @@ from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.production.v1 import production_service_pb2 as production
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from servicekit import clock
+from servicekit.channel import channel
 from servicekit.wire import time_of
 from services.operations import order_wire
 from services.operations.domain import order_comparison as domain
@@ -48,7 +47,7 @@ class MesBooks:
 
     @classmethod
     def connect(cls, bridge_at: str, production_at: str) -> MesBooks:
-        at_bridge, at_production = grpc.aio.insecure_channel(bridge_at), grpc.aio.insecure_channel(production_at)
+        at_bridge, at_production = channel(bridge_at), channel(production_at)
         return cls(
             EdgeServiceStub(at_bridge),
             LaneServiceStub(at_bridge),

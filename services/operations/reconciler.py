@@ -22,6 +22,7 @@ from isthmus.production.v1 import production_service_pb2 as production
 from isthmus.production.v1 import work_order_pb2
 from isthmus.production.v1.production_service_pb2_grpc import ProductionServiceStub
 from servicekit import clock
+from servicekit.channel import channel
 from servicekit.database import Again
 from servicekit.domain import BusinessKey, DomainError
 from servicekit.errors import from_rpc_error
@@ -55,10 +56,10 @@ class Sides:
     @classmethod
     def connect(cls, inventory_at: str, production_at: str, gateway_at: str, mes: Mapping[str, MesBooks]) -> Sides:
         """Channels connect when they are first used, and again by themselves."""
-        at_gateway = grpc.aio.insecure_channel(gateway_at)
+        at_gateway = channel(gateway_at)
         return cls(
-            InventoryServiceStub(grpc.aio.insecure_channel(inventory_at)),
-            ProductionServiceStub(grpc.aio.insecure_channel(production_at)),
+            InventoryServiceStub(channel(inventory_at)),
+            ProductionServiceStub(channel(production_at)),
             GatewayServiceStub(at_gateway),
             LaneServiceStub(at_gateway),
             mes,

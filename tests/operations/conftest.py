@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -57,14 +57,16 @@ def console(
         with httpx.Client(
             base_url=f"http://{at}", timeout=20, follow_redirects=True, headers={"origin": f"http://{at}"}
         ) as client:
-            asyncio.run(eventually(lambda: answers(client), within=30))
+            asyncio.run(eventually(lambda: answers(client, names), within=30))
             yield client
     finally:
         hub.stop()
 
 
-def answers(client: httpx.Client) -> bool:
+def answers(client: httpx.Client, names: Sequence[str]) -> bool:
+    """The console does, and its services to it: those that were sought before they listened are sought again in a second."""
     try:
-        return client.get("/static/console.css").is_success
+        page = client.get("/exceptions")
     except httpx.ConnectError:
         return False
+    return page.is_success and not any(f"{name} does not answer" in page.text for name in names)

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
-
 from isthmus.common.v1.business_key_pb2 import BusinessKey
 from isthmus.edge.v1.edge_service_pb2_grpc import EdgeServiceStub
 from isthmus.gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
@@ -15,6 +13,7 @@ from isthmus.inventory.v1.inventory_service_pb2_grpc import InventoryServiceStub
 from isthmus.masterdata.v1.masterdata_service_pb2_grpc import MasterDataServiceStub
 from isthmus.operations.v1.lane_service_pb2_grpc import LaneServiceStub
 from isthmus.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
+from servicekit.channel import channel
 
 DEADLINE = 5.0  # seconds of a call; a plant that is cut off is shown as such after it
 BRIDGE_DEADLINE = 1.0
@@ -44,7 +43,6 @@ def connect(
     trace_url: str,
 ) -> Asked:
     """Channels connect when they are first used."""
-    channel = grpc.aio.insecure_channel
     return Asked(
         OperationsServiceStub(channel(own)),
         GatewayServiceStub(channel(gateway)) if gateway else None,
