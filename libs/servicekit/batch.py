@@ -66,7 +66,7 @@ class Batch:
         self, tx: Tx, store: Store, now: datetime, bounds: Bounds | None = None, *, is_trial: bool = False
     ) -> None:
         self._tx, self._store, self._now, self._bounds = tx, store, now, bounds
-        self._recorded = timestamp(now)
+        self._record_time = timestamp(now)
         self._is_trial = is_trial  # will be taken back: no span and no log line may say that it was done
         self._seen = Seen()
         self._known: dict[claims.Id, Claim] = {}
@@ -140,7 +140,7 @@ class Batch:
                     slot_of(self._store.service, fact.plant_id),
                     work.why,
                     ordinal,
-                    self._recorded,
+                    self._record_time,
                     traceparent=own,
                     correlation_id=work.correlation_id,
                 )

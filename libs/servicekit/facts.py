@@ -132,7 +132,7 @@ def event_id(cause: str, fact_type: str, ordinal: int) -> str:
 
 
 def wrap(  # the envelope has this many sources
-    fact: Fact, slot: str, cause: str, ordinal: int, recorded: Timestamp, *, traceparent: str, correlation_id: str
+    fact: Fact, slot: str, cause: str, ordinal: int, record_time: Timestamp, *, traceparent: str, correlation_id: str
 ) -> Envelope:
     """The fact in its envelope, without numbers: those are given at commit."""
     fact_type = fact.data.DESCRIPTOR.full_name
@@ -149,7 +149,7 @@ def wrap(  # the envelope has this many sources
     )
     # Messages within one another cost twice as much by way of the constructor, and every fact goes this way.
     envelope.occur_time.CopyFrom(timestamp(fact.occur_time))
-    envelope.record_time.CopyFrom(recorded)
+    envelope.record_time.CopyFrom(record_time)
     if fact.business_key is not None:
         envelope.business_key.CopyFrom(key_message(fact.business_key))
     envelope.data.type_url, envelope.data.value = TYPE_PREFIX + fact_type, fact.data.SerializeToString()
