@@ -175,9 +175,8 @@ async def test_a_page_that_is_too_old_decides_nothing_and_says_so(
     await page.goto("/exceptions/inventory/inventory/shut-1")
     shown = time.time()
     await sign(page)
-    await eventually(
-        lambda: time.time() >= int(shown) + 1
-    )  # forms are marked with whole seconds: this one is of another
+    # Forms are marked with whole seconds: in the next one this is older than the 0.6 s that are allowed.
+    await eventually(lambda: time.time() >= int(shown) + 1)
     await page.get_by_role("button", name="Release the lane").click()
     await expect(page.get_by_role("heading", name="FORM_EXPIRED")).to_be_visible()
     assert await asyncio.to_thread(told.ask, toy_store, "SELECT amount FROM tallies") == [(0,)]

@@ -10,7 +10,7 @@ from servicekit.channel import channel
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.connected
-TRIES = 7  # the last of them would be in its 25th second by gRPC's own pauses
+TRIES = 7  # by gRPC's own pauses of 1, 1.6, 2.6, 4.1 s and so on, each a fifth shorter at best, the last would come after 20 s
 
 
 async def test_a_service_that_is_away_is_sought_again_without_ever_longer_pauses() -> None:
